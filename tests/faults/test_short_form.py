@@ -1,7 +1,7 @@
 """The short form of the campaign: the faults that no other test has, once each."""
 
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -9,8 +9,7 @@ import pytest
 
 from tests.faults.outages import fill_disk, lose_both_servers
 from tests.faults.places import OnSmallDisk, on_servers, on_small_disk, ready_check
-from tests.faults.scenarios import freeze_worker, kill_child, kill_other_process, kill_tool
-from tests.faults.studio import Told
+from tests.faults.scenarios import freeze_worker, kill_child
 from worker.memory_kills import MemoryKills
 
 pytestmark = [pytest.mark.model, pytest.mark.timeout(300)]
@@ -32,13 +31,11 @@ def test_a_worker_frozen_past_its_lease_changes_nothing_when_it_comes_back(
     assert (told.state, told.attempt) == ("succeeded", 2)
 
 
-@pytest.mark.parametrize("kill", [kill_child, kill_tool, kill_other_process])
 def test_a_process_that_is_killed_alone_is_begun_again_where_it_was_not_for_memory(
     embedded: tuple[OnSmallDisk, dict[str, Any]],
-    kill: Callable[[Any, dict[str, Any], random.Random], list[Told]],
 ) -> None:
     counts = MemoryKills.now().one_came()
-    (told,) = kill(*embedded, random.Random(1))
+    (told,) = kill_child(*embedded, random.Random(1))
     assert told.is_sound
     ends = ("failed", 1, "killed") if counts is None else ("succeeded", 2, None)
     assert (told.state, told.attempt, told.error_code) == ends

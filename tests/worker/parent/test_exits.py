@@ -1,11 +1,17 @@
 """How a child that ended says why, and which end another attempt may mend."""
 
 import signal
+from typing import Any
 
 import pytest
+from fastapi import FastAPI
 
+from app.core.storage import Storage
 from app.jobs.models import JobKind
+from app.sentences import Failure, FailureCode, Sentence
 from worker.parent.exits import judge_exit
+from worker.parent.handlers import HANDLERS
+from worker.parent.supervisor import Supervisor, _Outcome
 
 
 @pytest.mark.parametrize("kind", JobKind)
@@ -46,3 +52,21 @@ def test_an_exit_code_is_told() -> None:
     found = judge_exit(3, JobKind.TRAIN, for_memory=True)
     assert "(exit code 3)" in found.failure.sentence.english()
     assert found.again is None
+
+
+def test_a_child_that_lost_a_process_of_its_own_says_itself_whether_to_begin_again(app: FastAPI) -> None:
+    supervisor = Supervisor(
+        app.state.settings, app.state.engine, Storage(app.state.settings.storage_dir), HANDLERS
+    )
+    told = Failure.of(
+        FailureCode.DIED, "Ended in %(folder)s.", folder=f"{supervisor.storage.root}/jobs/1"
+    ).to_json()
+    nobody: Any = None  # a failure is told to nobody before the end
+    outcomes: list[_Outcome] = []
+    for more in ({}, {"again": Sentence("Once more.").to_json()}):
+        outcomes.append(_Outcome())
+        supervisor._take([{"event": "failed", **told, **more}], nobody, outcomes[-1])
+    assert [outcome.failure for outcome in outcomes] == [
+        Failure.of(FailureCode.DIED, "Ended in %(folder)s.", folder="jobs/1")
+    ] * 2
+    assert [outcome.again for outcome in outcomes] == [None, Sentence("Once more.")]
