@@ -43,7 +43,7 @@ _EARLY_AGAIN: Final = N_(
     "%(tool)s ended by itself after step %(step)d of %(total)d, as if it had been told to. Another attempt goes on, once, from its newest "
     "checkpoint if there is one."
 )
-_WORDS: Final = Words(_MEMORY, _KILLED, _FROM_OUTSIDE, _AGAIN, _CRASHED)
+_OF_TOOL: Final = Words(_MEMORY, _KILLED, _FROM_OUTSIDE, _AGAIN, _CRASHED)
 # The last line of a traceback, also where it stands in a frame.
 _RAISED: Final = re.compile(r"^[\s│|]*((?:\w+\.)*\w*(?:Error|Exception|Interrupt|Exit)\b:? ?.*?)[\s│|]*$")
 _MODULE: Final = re.compile(r"ModuleNotFoundError: No module named '([\w.]+)'")
@@ -73,7 +73,7 @@ def explain(tool: str, exit_code: int, printed: Iterable[str], *, for_memory: bo
     below = _SIGNAL.search(whole.rpartition(_FIRST_FAILURE)[2])
     signal = int(below[1]) if below else -exit_code
     if signal > 0:
-        return JobFailed.of_exit(judge(signal, _WORDS, for_memory=for_memory, tool=tool))
+        return JobFailed.of_exit(judge(signal, _OF_TOOL, for_memory=for_memory, tool=tool))
     return JobFailed(FailureCode.BACKEND_FAILED, _ENDED, tool=tool, detail=detail)
 
 

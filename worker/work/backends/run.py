@@ -43,7 +43,7 @@ _POLL_SECONDS: Final = 0.2
 FILES: Final = "files"
 _NOWHERE: Final = N_("The job does not say where %(tool)s is: start the run again.")
 _STARTS_OVER: Final = N_(
-    "%(tool)s is started anew: the lost worker left no checkpoint of it that is known to be whole."
+    "%(tool)s is started anew: the attempt before left no checkpoint of it that is known to be whole."
 )
 _GOES_ON: Final = N_(
     "%(tool)s goes on from its own checkpoint of step %(step)d, every file of which is as it was saved."

@@ -45,7 +45,7 @@ _CRASHED: Final = N_(
 _AGAIN: Final = N_(
     "%(program)s was killed (signal %(signal)s), and not by the system for want of memory. Another attempt begins the export anew, once."
 )
-_WORDS: Final = Words(_MEMORY, _KILLED, _FROM_OUTSIDE, _AGAIN, _CRASHED)
+_OF_QUANTIZER: Final = Words(_MEMORY, _KILLED, _FROM_OUTSIDE, _AGAIN, _CRASHED)
 _FULL: Final = N_(
     "The disk was full before %(program)s had written the file: free some space under %(folder)s and ask for the export again."
 )
@@ -131,7 +131,7 @@ def _explained(
     if free_bytes(folder) < _NOTHING_FREE:
         return JobFailed(FailureCode.DISK_FULL, _FULL, program=program, folder=str(folder.parent))
     if code < 0:
-        return JobFailed.of_exit(judge(-code, _WORDS, for_memory=kills.one_came(), program=program))
+        return JobFailed.of_exit(judge(-code, _OF_QUANTIZER, for_memory=kills.one_came(), program=program))
     telling = [line for line in said if _TELLS_WHY.search(line)]
     detail = (telling or said or ["–"])[0 if telling else -1]
     return JobFailed(FailureCode.UNEXPECTED, _FAILED, program=program, detail=detail[:300])

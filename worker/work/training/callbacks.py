@@ -221,6 +221,11 @@ class EarlyStopping(TrainerCallback):
         self.kept_loss = math.inf
         self.has_best = False
 
+    @property
+    def is_out_of_patience(self) -> bool:
+        """Whether so many evaluations in a row were without a new best loss."""
+        return self.without_best >= self.patience
+
     def on_evaluate(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         loss = kwargs["metrics"]["eval_loss"]
         if state.global_step > 0 and loss < self.kept_loss:
@@ -234,7 +239,7 @@ class EarlyStopping(TrainerCallback):
         if state.global_step <= self.counts_from * state.max_steps and self.counts_from:
             return
         self.without_best += 1
-        if self.without_best >= self.patience and not self.stopped:
+        if self.is_out_of_patience and not self.stopped:
             self.stopped = True
             control.should_training_stop = True
             log(

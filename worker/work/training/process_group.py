@@ -59,7 +59,7 @@ _AGAIN: Final = N_(
     "Process %(rank)d of %(size)d was killed (signal %(signal)s), and not by the system for want of memory. Another attempt goes on, once, "
     "from the newest checkpoint if there is one."
 )
-_WORDS: Final = Words(_MEMORY, _KILLED, _FROM_OUTSIDE, _AGAIN, _CRASHED)
+_OF_PROCESS: Final = Words(_MEMORY, _KILLED, _FROM_OUTSIDE, _AGAIN, _CRASHED)
 
 
 @dataclass
@@ -216,7 +216,7 @@ class ProcessGroup:
                 return JobFailed(failure.code, failure.sentence)
             if code >= 0:
                 return JobFailed(FailureCode.DIED, _DIED, rank=rank, size=self.size, code=code)
-            judged = judge(-code, _WORDS, for_memory=self.kills.one_came(), rank=rank, size=self.size)
+            judged = judge(-code, _OF_PROCESS, for_memory=self.kills.one_came(), rank=rank, size=self.size)
             return JobFailed.of_exit(judged)
         return error
 

@@ -143,13 +143,16 @@ def train(
 def go_through(
     trainer: SftTrainer, job: TrainInput, resume: Checkpoint | None, dtype: torch.dtype, control: Control
 ) -> float:
-    """The steps that are left, which are none where only a checkpoint is to be kept, and what is measured after the
-    last; the mean training loss of the run.
+    """The steps that are left, and what is measured after the last; the mean training loss of the run. None is left where
+    only a checkpoint is to be kept, or where the run was lost after its last step.
 
     Raises Cancelled and Paused.
     """
     train_loss: float
     if resume is not None and (job.save_at_once or is_kept(job)):
+        train_loss = trainer.take_over(resume)
+        trainer.stop_on_request.saving = True
+    elif resume is not None and trainer.had_ended_at(resume):
         train_loss = trainer.take_over(resume)
     else:
         if trainer.group.leads:

@@ -315,11 +315,20 @@ class SftTrainer(Trainer):
         self._globalstep_last_logged = self.loss_so_far["last_logged"]
         self._initial_global_step = 0
 
+    def had_ended_at(self, checkpoint: Checkpoint) -> bool:
+        """Whether this very run had taken its last step there, and was lost before it ended: transformers would take one more."""
+        if self.goes_on:
+            return False
+        patience = self.config.early_stopping_patience
+        without_best: int = checkpoint.fields().get("early_stopping", {}).get("without_best", 0)
+        return checkpoint.step >= self.args.max_steps or bool(patience and without_best >= patience)
+
     def take_over(self, checkpoint: Checkpoint) -> float:
         """Be where the checkpoint stands without another step; the mean training loss until there."""
         self._load_from_checkpoint(str(checkpoint.path))
         self.state = TrainerState.load_from_json(str(checkpoint.path / TRAINER_STATE_NAME))
-        self.stop_on_request.saving = True
+        if self.early_stopping is not None:
+            self.early_stopping.stopped = self.early_stopping.is_out_of_patience
         sums = self.loss_so_far
         return math.nan if sums is None else (sums["before"] + sums["since"]) / max(1, checkpoint.step)
 

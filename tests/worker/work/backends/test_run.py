@@ -166,6 +166,41 @@ def test_trl_trains_the_studios_losses_and_its_adapter_is_measured_and_kept(
     assert newest_whole(tmp_path / "lost") is None
 
 
+def test_a_tool_that_was_lost_after_its_last_step_takes_no_other(
+    job_input: Callable[..., dict[str, Any]], small_model: Path, tmp_path: Path
+) -> None:
+    # Not at the end of an epoch, where transformers finds nothing left to do by itself.
+    values = job_input(LENGTHS, max_steps=6, eval_steps=3, save_steps=3)
+    values["base_model_path"] = str(small_model)
+    lost, workplace = tmp_path / "lost" / "1" / WORKPLACE, tmp_path / "trl" / WORKPLACE
+
+    class LosingAtTheEnd(Recorder):
+        def __call__(self, event: str, /, **payload: Any) -> None:
+            super().__call__(event, **payload)
+            if (workplace / "whole-6.json").is_file() and not lost.exists():
+                leave_behind(workplace, lost)
+
+    found = train.run(job(values, backend="trl"), tmp_path / "trl", LosingAtTheEnd(), Control())
+    again, emit = job({**values, "resume_from": str(tmp_path / "lost")}, backend="trl"), Recorder()
+    resumed = train.run(again, tmp_path / "lost" / "2", emit, Control())
+    assert emit.of("progress") == []
+    assert (resumed.steps, resumed.total_steps, resumed.stop_reason) == (6, 6, "finished")
+    assert (resumed.eval_loss, resumed.labels_seen) == (found.eval_loss, found.labels_seen)
+    states = [
+        load_file(folder / "adapter" / "adapter_model.safetensors")
+        for folder in (tmp_path / "trl", tmp_path / "lost" / "2")
+    ]
+    assert states[0].keys() == states[1].keys()
+    assert all(torch.equal(states[0][name], states[1][name]) for name in states[0])
+
+
+def leave_behind(workplace: Path, lost: Path) -> None:
+    """What a worker that is lost now leaves."""
+    shutil.copytree(workplace, lost)
+    for path in lost.glob("whole-*.json"):
+        path.write_text(path.read_text().replace(str(workplace), str(lost)))
+
+
 class Losing(Recorder):
     """Keeps what a worker that is lost in step 5 leaves behind."""
 
@@ -176,9 +211,7 @@ class Losing(Recorder):
     def __call__(self, event: str, /, **payload: Any) -> None:
         super().__call__(event, **payload)
         if event == "progress" and payload["step"] == 5:
-            shutil.copytree(self.workplace, self.lost)
-            for path in self.lost.glob("whole-*.json"):
-                path.write_text(path.read_text().replace(str(self.workplace), str(self.lost)))
+            leave_behind(self.workplace, self.lost)
 
 
 def test_what_somebody_killed_leaves_its_checkpoints_to_the_attempt_that_goes_on(

@@ -112,6 +112,24 @@ def test_what_is_kept_of_a_paused_run_is_what_it_had_learned_by_then(
     assert same(weights(tmp_path / "run" / "2"), weights(tmp_path / "stopped"))
 
 
+@pytest.mark.parametrize(
+    "ends",
+    [{}, {"early_stopping_patience": 1, "eval_steps": 1, "save_steps": 1, "learning_rate": 1e-12}],
+    ids=["its last step", "early stopping"],
+)
+def test_a_run_that_was_lost_after_its_last_step_takes_no_other(
+    job: dict[str, Any], tmp_path: Path, ends: dict[str, Any]
+) -> None:
+    lost = {**job, "config": {**job["config"], **ends}}
+    expected = train(lost, tmp_path / "run" / "1", Recorder(), Control())
+    emit = Recorder()
+    found = train({**lost, "resume_from": str(tmp_path / "run")}, tmp_path / "run" / "2", emit, Control())
+    assert emit.of("progress") == []
+    assert {**found, "peak_memory_bytes": 0} == {**expected, "peak_memory_bytes": 0}
+    assert found["stop_reason"] == ("no_improvement" if ends else "finished")
+    assert same(weights(tmp_path / "run" / "2"), weights(tmp_path / "run" / "1"))
+
+
 def begin(job: dict[str, Any], how: str, folder: Path, step: int, **config: Any) -> dict[str, Any]:
     at = {"how": how, "run_id": 4, "step": step, "folder": str(folder)}
     return {**job, "config": {**job["config"], **config}, "begin": at}
