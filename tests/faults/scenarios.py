@@ -34,6 +34,27 @@ def kill_child(studio: Studio, check: Check, dice: random.Random) -> list[Told]:
         return [end_of(studio, job["id"])]
 
 
+def kill_tool(studio: Studio, check: Check, dice: random.Random) -> list[Told]:
+    """The process of another trainer is killed, below a child that lives on: as with a child."""
+    return _kill_below(studio, check, dice, "train.py", backend="trl")
+
+
+def kill_other_process(studio: Studio, check: Check, dice: random.Random) -> list[Told]:
+    """The second process of a run is killed: as with a child."""
+    return _kill_below(studio, check, dice, "worker.work.training.other_process", num_processes=2)
+
+
+def _kill_below(studio: Studio, check: Check, dice: random.Random, word: str, **changes: Any) -> list[Told]:
+    """Of the child's own processes the one with this word in its command, once it has trained."""
+    with running_worker(studio.settings) as worker:
+        job = start(studio, check, **changes)
+        wait_for_event(studio, job["id"], "metric")
+        [found] = [one for one in child_of(worker.pid).children(recursive=True) if word in one.cmdline()]
+        time.sleep(dice.uniform(0, 1))
+        found.kill()
+        return [end_of(studio, job["id"])]
+
+
 def kill_worker(studio: Studio, check: Check, dice: random.Random) -> list[Told]:
     """The worker is killed: another goes on from the newest checkpoint."""
     with running_worker(studio.settings) as worker:
@@ -117,6 +138,8 @@ class Scenario:
 
 SCENARIOS: dict[str, Scenario] = {
     "child killed": Scenario(kill_child, ends=frozenset({"failed"})),
+    "another trainer killed": Scenario(kill_tool, ends=frozenset({"failed"})),
+    "second process killed": Scenario(kill_other_process, ends=frozenset({"failed"})),
     "worker killed": Scenario(kill_worker),
     "worker frozen past its lease": Scenario(freeze_worker),
     "web server killed": Scenario(kill_web),

@@ -11,7 +11,7 @@ from tests.faults.outages import fill_disk, lose_both_servers
 from tests.faults.places import OnSmallDisk, on_servers, on_small_disk, ready_check
 from tests.faults.scenarios import freeze_worker, kill_child
 from tests.faults.together import hand_over_curriculum
-from worker.parent.memory_kills import MemoryKills
+from worker.memory_kills import MemoryKills
 
 pytestmark = [pytest.mark.model, pytest.mark.timeout(300)]
 

@@ -56,7 +56,7 @@ def train(
         for told in process.last_messages():
             _take(found, told)
         if code:
-            raise explain(tool, code, process.printed)
+            raise explain(tool, code, process.printed, for_memory=process.kills.one_came())
     return found
 
 

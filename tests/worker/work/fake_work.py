@@ -1,6 +1,7 @@
 """Work for the tests of the child process: does at once whatever the job's input asks for."""
 
 import os
+import signal
 import sys
 import time
 from pathlib import Path
@@ -11,6 +12,7 @@ from app.core.stored_models import StoredModel
 from app.jobs.events import Emit
 from app.jobs.work import JobInput
 from app.sentences import FailureCode
+from worker.exits import Words, judge
 from worker.work.protocol import Control, JobFailed, log
 
 
@@ -45,6 +47,9 @@ def run(job: Asked, output_dir: Path, emit: Emit, control: Control) -> Done:
             return Done(niceness=os.nice(0))
         case "fail":
             raise JobFailed(FailureCode.CONFIG_INVALID, "The field %(field)s is not known.", field="lr")
+        case "lose_a_process":
+            words = Words("", "", "Ended by %(signal)s.", "Again after %(signal)s.", "")
+            raise JobFailed.of_exit(judge(signal.SIGTERM, words, for_memory=False))
         case "fail_with_values":
             raise JobFailed(
                 FailureCode.MODEL_MISSING, "%(path)s: %(what)s", path=Path("/a/b\udcff"), what=object

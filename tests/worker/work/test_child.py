@@ -159,6 +159,12 @@ def test_an_expected_failure_carries_its_template_for_translation(start: Any) ->
     assert "Traceback" not in log
 
 
+def test_a_failure_that_another_attempt_may_mend_says_so(start: Any) -> None:
+    code, [failed], _ = start(input={"do": "lose_a_process"}).end()
+    assert (code, failed["code"]) == (1, "died")
+    assert failed["again"] == {"template": "Again after %(signal)s.", "values": {"signal": "SIGTERM"}}
+
+
 def test_no_value_of_a_failure_or_an_event_ends_the_child(start: Any) -> None:
     code, events, _ = start(input={"do": "fail_with_values"}).end()
     assert (code, said(events[0])) == (1, "/a/b\\udcff: <class 'object'>")
