@@ -170,12 +170,12 @@ def _watch_it_live(page: Page) -> None:
     canvas = page.locator('[data-curve="loss"] canvas')
     expect(canvas).to_be_visible()
     page.evaluate("() => { window.stillTheSamePage = true }")
-    _wait_for_step(page, 1)
-    before = canvas.evaluate("canvas => canvas.toDataURL()")
-    _wait_for_step(page, 3)
-    page.wait_for_function(
-        "([canvas, before]) => canvas.toDataURL() !== before", arg=[canvas.element_handle(), before]
+    # The page itself notes what is drawn: this process may look too late.
+    canvas.evaluate(
+        "canvas => { window.drawn = new Set(); setInterval(() => window.drawn.add(canvas.toDataURL()), 50) }"
     )
+    _wait_for_step(page, 3)
+    page.wait_for_function("() => window.drawn.size > 2")
     assert page.evaluate("() => window.stillTheSamePage"), "the page was loaded anew"
     page.reload()
     expect(canvas).to_be_visible()
