@@ -142,7 +142,7 @@ def test_a_command_that_lasts_gets_ready_and_ends_when_told_to(
         job = next((line.split()[1] for line in it.said.splitlines() if line.startswith("job ")), "")
         os.kill(int(job) if behind_shell else it.process.pid, signal.SIGTERM)
         assert it.process.wait(60) == code, it.said
-        wait_until(lambda: all_gone(family), "every process is gone", 10)
+        wait_until(lambda: all_gone(family), "every process is gone")
         assert "Traceback" not in it.said
 
 

@@ -53,7 +53,7 @@ class Child:
         events = [json.loads(line) for line in self.stdout]
         assert self.process.stderr
         log = self.process.stderr.read().decode()
-        return self.process.wait(timeout=20), events, log
+        return self.process.wait(timeout=120), events, log
 
 
 @pytest.fixture
@@ -120,7 +120,7 @@ def test_the_child_ends_at_once_when_its_parent_is_gone(start: Any) -> None:
     child = start(input={"do": "wait"})
     child.next_event()
     child.stdin.close()
-    assert child.process.wait(timeout=5) == 3
+    assert child.process.wait(timeout=120) == 3
 
 
 @pytest.mark.parametrize(
