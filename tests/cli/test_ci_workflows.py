@@ -53,7 +53,7 @@ def _studio(folder: Path, port: int | None = None) -> Iterator[Any]:
     """Its jobs do not begin while there is a file `held` in this folder."""
     more = {
         "SFT_STUDIO_MODEL_ROOTS": json.dumps([str(base_folder().parent)]),
-        "SFT_STUDIO_LEASE_SECONDS": "5",
+        "SFT_STUDIO_LEASE_SECONDS": "8",
         "PYTHONPATH": f"{held_jobs.FOLDER}:{ROOT}",
         "HELD_WHILE": str(folder / "held"),
     }

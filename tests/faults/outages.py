@@ -10,7 +10,7 @@ import httpx
 from app.files import file_sha256
 from app.serving.stored_rows import named_files, trouble_in
 from tests.faults.places import OnServers, OnSmallDisk
-from tests.faults.studio import Told, end_of, start, wait_for_event
+from tests.faults.studio import Told, end_of, patient, start, wait_for_event
 from tests.support.installation import SAMPLES, InThisProcess
 from tests.support.workers import running_worker
 
@@ -117,7 +117,7 @@ def break_postgres(studio: OnServers, check: Check, dice: random.Random) -> list
 
 def lose_both_servers(studio: OnServers, check: Check, dice: random.Random) -> list[Told]:
     """In one run: every message lost, the broker away, the database broken off; both come back, the broker empty."""
-    with running_worker(studio.settings):
+    with running_worker(patient(studio, 8)):
         job = start(studio, check)
         wait_for_event(studio, job["id"], "metric")
         studio.redis.flush()

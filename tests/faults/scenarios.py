@@ -84,7 +84,7 @@ def kill_worker(studio: Studio, check: Check, dice: random.Random) -> list[Told]
 
 def freeze_worker(studio: Studio, check: Check, dice: random.Random) -> list[Told]:
     """The worker stands still past its lease and comes back: what it writes then changes nothing, its child ends."""
-    with running_worker(studio.settings) as worker:
+    with running_worker(patient(studio, 8)) as worker:
         job = start(studio, check, max_steps=ENDLESS)
         wait_for_event(studio, job["id"], "metric")
         child = child_of(worker.pid)

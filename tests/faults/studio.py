@@ -29,9 +29,9 @@ def hasty(folder: Path, **more: Any) -> Settings:
     )
 
 
-def patient(studio: Studio) -> Settings:
+def patient(studio: Studio, lease_seconds: float = 60) -> Settings:
     """For a worker that loses no lease where the machine is slow."""
-    return studio.settings.model_copy(update={"lease_seconds": 60})
+    return studio.settings.model_copy(update={"lease_seconds": lease_seconds})
 
 
 @dataclass(frozen=True)

@@ -83,7 +83,7 @@ def test_a_run_goes_on_when_others_write_for_longer_than_the_worker_waits(ready:
 
 def test_a_run_whose_lease_ran_out_meanwhile_is_rescued_once(ready: Ready) -> None:
     log = Log(ready)
-    with running_worker(ready.worker_settings(lease_seconds=3, worker_wait_seconds=0.5)):
+    with running_worker(ready.worker_settings(lease_seconds=8, worker_wait_seconds=0.5)):
         busy = keep_busy(ready.studio, lambda: "until the lease was gone" in log.text, "the end of the lease")
         job = see_through(ready.studio, ready.start_run(**OFTEN), busy)
     rescues = [event for event in ready.studio.events(job["id"]) if event.get("rescued")]
