@@ -10,6 +10,7 @@ from fastapi import Depends, FastAPI, Request
 from fastapi.responses import RedirectResponse
 from fastapi.staticfiles import StaticFiles
 
+from app import VERSION
 from app.accounts import account_pages, audit_pages, people_pages
 from app.accounts import api as accounts_api
 from app.accounts import pages as accounts_pages
@@ -118,7 +119,7 @@ def create_app(settings: Settings | None = None, *, whole: bool = True) -> FastA
     settings = settings or get_settings()
     app = FastAPI(
         title="SFT Studio",
-        version="0.1.0",
+        version=VERSION,
         lifespan=_lifespan,
         dependencies=[Depends(authenticate)],
         openapi_url=None,

@@ -17,6 +17,27 @@ Value = str | int | float | bool | None
 # What JSON and the databases hold without loss.
 _LARGEST_INTEGER: Final = 2**63
 _CONVERSION: Final = re.compile(r"%\((\w+)\)[-+ #0]*\d*(?:\.\d+)?[diouxXeEfFgGcrsa]")
+_WHOLE: Final = re.compile(r"%\((\w+)\)d")
+# From here on digits stand in groups of three, which English and Chinese write alike.
+_GROUPED_FROM: Final = 1000
+# Places whose number is a name, or a value as it is typed: run 1234, line 1234, port 8000.
+_NAMES: Final = frozenset(
+    [
+        "byte",
+        "code",
+        "column",
+        "exit",
+        "form",
+        "id",
+        "line",
+        "message",
+        "number",
+        "port",
+        "rank",
+        "row",
+        "run",
+    ]
+) | {"sample", "signal", "status", "token", "tool", "turn", "value", "version"}
 
 
 def N_(message: str) -> str:
@@ -105,12 +126,13 @@ class Sentence:
         template = translate(self.template) if self.template else ""
         if not self.values:
             return template
+        template, values = grouped(template, self.values)
         try:
-            return template % self.values
+            return template % values
         except KeyError:
             return template
         except (TypeError, ValueError, OverflowError):
-            return _filled_as_text(template, self.values)
+            return _filled_as_text(template, values)
 
     def with_values(self, **values: object) -> Self:
         """The sentence with further values, or others in their place."""
@@ -188,6 +210,19 @@ def sentence_of(message: str | Sentence, values: Mapping[str, object]) -> Senten
     return Sentence.of(message, **values)
 
 
+def grouped(template: str, values: Mapping[str, object]) -> tuple[str, Mapping[str, object]]:
+    """Template and values where amounts from a thousand on are written as 25,757; numbers that name something stay as they are."""
+    long: dict[str, object] = {}
+    for name in set(_WHOLE.findall(template)) - _NAMES:
+        value = values.get(name)
+        if type(value) is int and abs(value) >= _GROUPED_FROM:
+            long[name] = f"{value:,}"
+    if not long:
+        return template, values
+    filled = _WHOLE.sub(lambda place: f"%({place[1]})s" if place[1] in long else place[0], template)
+    return filled, {**values, **long}
+
+
 def plain_value(value: object) -> Value:
     """The value as text, number, truth or null; whatever else it is becomes text that can be stored."""
     if value is None or isinstance(value, bool):
@@ -224,7 +259,7 @@ def _storable(text: str) -> str:
     return text.encode("utf-8", "backslashreplace").decode("utf-8").replace("\0", "")
 
 
-def _filled_as_text(template: str, values: Mapping[str, Value]) -> str:
+def _filled_as_text(template: str, values: Mapping[str, object]) -> str:
     """Every place filled with its value as text: better than none where a value has another type."""
     try:
         return _CONVERSION.sub(r"%(\1)s", template) % values

@@ -12,7 +12,7 @@ import pytest
 from fastapi import FastAPI
 from hypothesis import HealthCheck
 from hypothesis import settings as hypothesis_settings
-from playwright.sync_api import Browser
+from playwright.sync_api import Browser, expect
 from sqlalchemy import Engine, create_engine, text
 
 from app.accounts.models import Role
@@ -36,6 +36,9 @@ hypothesis_settings.load_profile("patient")
 
 def pytest_configure() -> None:
     gc.disable()
+    expect.set_options(
+        timeout=60_000
+    )  # what is to be seen on a page is waited for, however slow the machine is
     turn_off_library_threads()
     _let_children_be_interrupted()
 

@@ -144,3 +144,24 @@ def test_a_sentence_is_said_in_the_readers_language() -> None:
     with use_locale("zh-CN"):
         assert "7" in say(sentence)
         assert say(sentence) != sentence.english()
+
+
+@pytest.mark.parametrize(
+    ("template", "values", "said"),
+    [
+        ("%(trained)d of %(count)d tokens", {"trained": 921600, "count": 999}, "921,600 of 999 tokens"),
+        ("%(gap)d", {"gap": -25757}, "-25,757"),
+        (
+            "Run %(id)d, port %(port)d, line %(line)d",
+            {"id": 1234, "port": 8000, "line": 4321},
+            "Run 1234, port 8000, line 4321",
+        ),
+        ("%(loss).3f after %(step)d", {"loss": 1500.5, "step": 12000}, "1500.500 after 12,000"),
+        ("%(size)d is %(size)x", {"size": 4096}, "4,096 is 4,096"),
+        ("%(there)d", {"there": True}, "1"),
+    ],
+)
+def test_amounts_are_written_in_groups_of_digits_and_what_names_something_is_not(
+    template: str, values: dict[str, Any], said: str
+) -> None:
+    assert Sentence.of(template, **values).english() == said

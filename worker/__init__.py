@@ -1,4 +1,7 @@
-"""Everything that needs torch, and the Celery worker that supervises it."""
+"""Everything that needs torch, and the Celery worker that supervises it.
+
+`parent/` owns queue and database, `work/` does what jobs ask for. Both judge processes that were killed: `exits`, `memory_kills`.
+"""
 
 import os
 

@@ -55,6 +55,7 @@ ACTIONS: Final = {
     "version.redact": N_("Took an erased conversation out of a version"),
     "version.export": N_("Downloaded a version"),
     "base_model.add": N_("Added a base model"),
+    "base_model.remove": N_("Removed a base model"),
     "recipe.save": N_("Saved a recipe"),
     "recipe.change": N_("Changed a recipe"),
     "recipe.delete": N_("Deleted a recipe"),

@@ -36,6 +36,7 @@ class Permission(StrEnum):
     VERSION_EXPORT = "version.export"
     BASE_MODEL_READ = "base_model.read"
     BASE_MODEL_ADD = "base_model.add"
+    BASE_MODEL_REMOVE = "base_model.remove"
     MASK_PREVIEW = "mask.preview"
     MASK_CHECK_READ = "mask_check.read"
     MASK_CHECK_START = "mask_check.start"
@@ -122,6 +123,7 @@ RULES: Final[dict[Permission, Rule]] = {
     Permission.VERSION_FREEZE: Rule(Role.ENGINEER, N_("Freeze versions."), Scope.TRAIN),
     Permission.VERSION_EXPORT: Rule(Role.ENGINEER, N_("Download versions as files."), Scope.TRAIN),
     Permission.BASE_MODEL_ADD: Rule(Role.ENGINEER, N_("Add and prepare base models."), Scope.TRAIN),
+    Permission.BASE_MODEL_REMOVE: Rule(Role.ENGINEER, N_("Remove base models that nothing was made with.")),
     Permission.MASK_CHECK_START: Rule(Role.ENGINEER, N_("Start mask checks."), Scope.TRAIN),
     Permission.RECIPE_SAVE: Rule(
         Role.ENGINEER, N_("Save recipes, change shared ones, delete one's own."), Scope.TRAIN

@@ -2,10 +2,10 @@
 
 from app.accounts.access import CurrentActor, needs
 from app.accounts.permissions import Permission
-from app.base_models import service
+from app.base_models import removal, service
 from app.base_models.schemas import BaseModelIn, BaseModelOut
 from app.core.routing import Router
-from app.core.web import AppSettings, Db
+from app.core.web import AppSettings, AppStorage, Db
 from app.jobs.models import Job
 from app.jobs.service import require_job
 
@@ -43,6 +43,16 @@ def get_base_model(session: Db, base_model_id: int) -> BaseModelOut:
     """One base model."""
     model = service.require_base_model(session, base_model_id)
     return BaseModelOut.of(model, require_job(session, model.job_id) if model.job_id else None)
+
+
+@router.delete("/{base_model_id}", status_code=204)
+@needs(Permission.BASE_MODEL_REMOVE)
+def remove_base_model(
+    session: Db, storage: AppStorage, settings: AppSettings, actor: CurrentActor, base_model_id: int
+) -> None:
+    """Remove a base model with its files. 409 while it is being prepared, and where a mask check or a run was made with it."""
+    model = service.require_base_model(session, base_model_id)
+    removal.remove_base_model(session, storage, settings.data_dir, actor, model)
 
 
 @router.post("/{base_model_id}/retry")

@@ -9,6 +9,7 @@ from sqlmodel import Session
 
 from app.base_models.facts import ModelFacts
 from app.base_models.models import BaseModelSource
+from app.base_models.removal import LINKS
 from app.base_models.service import prepared, require_base_model, tokenizer_prepared
 from app.base_models.work import PreparedModel, PrepareInput, PreparePayload
 from app.core.storage import StoredFile
@@ -57,7 +58,7 @@ class PrepareBaseModel(JobHandler[PreparedModel]):
                 info=result.facts or ModelFacts(),
                 revision=result.revision,
             )
-        link_by_reference(place.settings.data_dir.resolve() / "models", model.reference, absolute)
+        link_by_reference(place.settings.data_dir.resolve() / LINKS, model.reference, absolute)
 
 
 def link_by_reference(folder: Path, reference: str, target: Path) -> None:

@@ -7,14 +7,14 @@ from fastapi.responses import RedirectResponse
 
 from app.accounts.access import CurrentActor, needs
 from app.accounts.permissions import Permission
-from app.base_models import service
+from app.base_models import removal, service
 from app.base_models.models import NAMED, BaseModelSource
 from app.core.errors import Conflict, Invalid
 from app.core.i18n import gettext
 from app.core.routing import Router
 from app.core.settings import Settings
 from app.core.templating import is_htmx, render, toast
-from app.core.web import AppSettings, Db
+from app.core.web import AppSettings, AppStorage, Db
 from app.jobs.events import EventKind
 from app.jobs.newest import last_events
 from app.jobs.service import require_job
@@ -92,13 +92,33 @@ def retry(
     return response
 
 
+@router.post("/{base_model_id}/remove", response_model=None)
+@needs(Permission.BASE_MODEL_REMOVE)
+def remove(
+    session: Db, storage: AppStorage, settings: AppSettings, actor: CurrentActor, base_model_id: int
+) -> Response:
+    """Remove a model that nothing was made with."""
+    model = service.require_base_model(session, base_model_id)
+    removal.remove_base_model(session, storage, settings.data_dir, actor, model)
+    return RedirectResponse("/base-models", status_code=303)
+
+
 @router.get("/{base_model_id}", response_model=None)
 @needs(Permission.BASE_MODEL_READ)
 def model_page(request: Request, session: Db, base_model_id: int) -> Response:
     """What preparing found out about one model."""
     model = service.require_base_model(session, base_model_id)
     job = require_job(session, model.job_id) if model.job_id else None
-    return render(request, "base_models/model.html", {"model": model, "job": job, "facts": model.info})
+    return render(
+        request,
+        "base_models/model.html",
+        {
+            "model": model,
+            "job": job,
+            "facts": model.info,
+            "is_removable": (job is None or job.is_final) and not removal.is_needed(session, base_model_id),
+        },
+    )
 
 
 def _parse_source(value: str) -> BaseModelSource:

@@ -59,6 +59,8 @@ def _eval_loss(facts: Facts) -> Item:
     losses = [(point.loss, point.step) for point in facts.record.evals if point.loss is not None]
     if len(losses) < 2:
         message = N_("It was measured less than twice: measure it more often to see it turn.")
+        if not facts.is_over:
+            message = N_("It was measured less than twice so far.")
         return item("eval_loss", Part.MONITORING, State.WARN if facts.is_over else State.OPEN, link, message)
     best, step = min(losses)
     values = {"first": f"{losses[0][0]:.3f}", "best": f"{best:.3f}", "step": step, "count": len(losses)}
@@ -79,6 +81,8 @@ def _vibe_check(facts: Facts) -> Item:
     rounds, prompts = len(facts.samples.rounds), len(facts.samples.prompts)
     if not rounds:
         message = N_("No answers were made on the way: choose some sample prompts.")
+        if not facts.is_over and facts.run.config.sample_count:
+            message = N_("No answers were made so far: they come with the measurements.")
         return item("vibe_check", Part.MONITORING, State.WARN if facts.is_over else State.OPEN, link, message)
     message = N_(
         "%(prompts)d prompts were answered at %(rounds)d steps: read whether the answers get better."
@@ -93,7 +97,8 @@ def _memory(facts: Facts) -> Item:
     # Until the end is known, what was in use last.
     used = peak or (point.get("memory_bytes") if point else None)
     if used is None:
-        return item("device_memory", Part.MONITORING, State.OPEN, link, N_("Memory was not measured."))
+        message = N_("Memory was not measured.") if facts.is_over else N_("Memory was not measured so far.")
+        return item("device_memory", Part.MONITORING, State.OPEN, link, message)
     total = (
         (point.get("device_memory_total_bytes") or point.get("host_memory_total_bytes")) if point else None
     )

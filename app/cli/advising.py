@@ -23,6 +23,7 @@ from app.client.pipeline import (
     require_base_model,
     require_dataset,
     require_mix,
+    require_other,
     split_changes,
 )
 from app.client.rest import StudioClient
@@ -87,10 +88,12 @@ def plan_of_newest(
             % {"name": found.name}
         )
     newest = max(versions, key=lambda version: version.number)
+    beside = require_mix(client, mix, found) if mix else None
+    require_other(newest.id, beside)
     body = {
         "dataset_version_id": newest.id,
         "base_model_id": base_model.id,
-        "mix_version_id": require_mix(client, mix).id if mix else None,
+        "mix_version_id": beside.id if beside else None,
         "recipe": recipe,
         "changes": split_changes(wanted)[1],
         **asked,

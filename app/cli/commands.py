@@ -1,10 +1,11 @@
 """The commands under their names. Help texts are translated when a command's module is imported."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Annotated, Any
 
 import typer
 
+from app import VERSION
 from app.core.i18n import gettext as _
 
 EXPORTS = "exports"
@@ -31,14 +32,30 @@ def build(arguments: list[str]) -> typer.Typer:
         add_completion=False,
         pretty_exceptions_enable=False,
     )
-    # Keeps the commands sub-commands.
-    app.callback()(lambda: None)
+    app.callback()(_program)
     for name, help_text in _commands().items():
         if name == called and name in _GROUPS:
             app.add_typer(_load_group(name), name=name, help=help_text)
         else:
             app.command(name, help=help_text)(_load(name) if name == called else _only_listed)
     return app
+
+
+def _say_version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"sft-studio {VERSION}")
+        raise typer.Exit
+
+
+def _program(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", help=_("Show the version of the program."), callback=_say_version, is_eager=True
+        ),
+    ] = False,
+) -> None:
+    """Holds the commands together as sub-commands."""
 
 
 def _commands() -> dict[str, str]:

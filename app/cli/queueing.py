@@ -10,7 +10,7 @@ from app.core.console import print_json, print_table, say
 from app.core.i18n import gettext as _
 from app.jobs.models import Priority
 from app.jobs.order import Move
-from app.queue.schemas import QueueOut, RunningOut, WaitingOut
+from app.queue.schemas import PausedOut, QueueOut, RunningOut, WaitingOut
 
 app = typer.Typer(help=_("Show the queue and order what waits."), no_args_is_help=True)
 JobArgument = Annotated[int, typer.Argument(help=_("Id of the job, as “queue list” shows it."))]
@@ -70,7 +70,7 @@ def resume(url: UrlOption = "", as_json: JsonOption = False) -> None:
     _show(found, as_json=as_json)
 
 
-def _what(one: RunningOut | WaitingOut) -> str:
+def _what(one: RunningOut | PausedOut | WaitingOut) -> str:
     """With its page, as names alone are alike: what is ordered here is known by another number there."""
     return f"{one.title} {one.page}" if one.page else one.title
 
@@ -85,6 +85,9 @@ def _show(found: QueueOut, *, as_json: bool) -> None:
     rows: list[list[object]] = [
         [one.job.id, "–", one.job.status, _what(one), one.job.created_by, "", one.ends_at or "?"]
         for one in found.running
+    ]
+    rows += [
+        [one.job.id, "–", one.job.status, _what(one), one.job.created_by, "", ""] for one in found.paused
     ]
     rows += [
         [

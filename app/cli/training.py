@@ -34,6 +34,7 @@ from app.client.pipeline import (
     require_dataset,
     require_green_check,
     require_mix,
+    require_other,
     split_changes,
 )
 from app.client.rest import StudioClient
@@ -172,8 +173,9 @@ def prepare(
         client.be_patient()
     check_recipe(client, recipe, wanted)
     check_base_model(client, model)
-    beside = require_mix(client, mix, freezes=True) if mix else None
+    beside = require_mix(client, mix, found, freezes=True) if mix else None
     version = client.freeze(found.id)
+    require_other(version.id, beside)
     if not version.is_new:
         say(
             _("What is approved is the same as version %(number)d, so no new version was made.")

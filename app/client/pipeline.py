@@ -90,9 +90,10 @@ def mixing_changes(pairs: list[str], share: float | None, order: str) -> dict[st
     return {**changes, **given}
 
 
-def require_mix(client: StudioClient, text: str, *, freezes: bool = False) -> VersionOut:
+def require_mix(client: StudioClient, text: str, trained: DatasetOut, *, freezes: bool = False) -> VersionOut:
     """The version that `DATASET` or `DATASET@NUMBER` names; without a number the newest. Where there is none, what is
-    approved is frozen by those who start something (`freezes`).
+    approved is frozen by those who start something (`freezes`). Refuses the dataset that is `trained` itself, unless a number
+    names an earlier version of it.
     """
     found, number = find_dataset(client, text), ""
     if found is None and "@" in text:
@@ -105,6 +106,8 @@ def require_mix(client: StudioClient, text: str, *, freezes: bool = False) -> Ve
             )
             % {"name": text}
         )
+    if found.id == trained.id and not number:
+        raise CommandFailed(_itself_mixed())
     versions = client.versions(found.id)
     if not versions and not number:
         if freezes:
@@ -123,6 +126,18 @@ def require_mix(client: StudioClient, text: str, *, freezes: bool = False) -> Ve
             % {"name": found.name, "numbers": ", ".join(str(one.number) for one in versions) or "–"}
         )
     return max(wanted, key=lambda one: one.number)
+
+
+def require_other(version_id: int, beside: VersionOut | None) -> None:
+    """Refuse to mix a version in with itself."""
+    if beside is not None and beside.id == version_id:
+        raise CommandFailed(_itself_mixed())
+
+
+def _itself_mixed() -> str:
+    return _(
+        "--mix: a version cannot be mixed in with itself. Name another dataset, or another version of this one, as in General@2."
+    )
 
 
 def split_changes(changes: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:

@@ -19,6 +19,7 @@ from app.core.formatting import FILTERS
 from app.core.i18n import say
 from app.core.pages_above import is_opened, page_above
 from app.files import shipped
+from app.sentences import grouped
 
 TEMPLATES_DIR: Final = shipped("templates")
 STATIC_DIR: Final = shipped("static")
@@ -49,6 +50,18 @@ def icon(name: str, label: str | None = None) -> Markup:
     return Markup(svg.replace("<svg", f"<svg {attributes}", 1))  # noqa: S704 - our own vendored file
 
 
+def _gettext(message: str, /, **values: Any) -> Markup:
+    """`_("…", name=value)` in pages: values are escaped, amounts written in groups of digits."""
+    template, filled = grouped(i18n.gettext(message), values)
+    return Markup(template) % filled  # noqa: S704 - our own words; what fills them is escaped
+
+
+def _ngettext(singular: str, plural: str, num: int, /, **values: Any) -> Markup:
+    """The same of something counted, which is `num` in the words."""
+    template, filled = grouped(i18n.ngettext(singular, plural, num), {"num": num, **values})
+    return Markup(template) % filled  # noqa: S704 - our own words; what fills them is escaped
+
+
 def _environment() -> Environment:
     environment = Environment(
         loader=FileSystemLoader(TEMPLATES_DIR),
@@ -61,7 +74,7 @@ def _environment() -> Environment:
     environment.install_gettext_callables(  # type: ignore[attr-defined]
         i18n.gettext, i18n.ngettext, newstyle=True
     )
-    environment.globals.update(asset=asset, icon=icon)
+    environment.globals.update(asset=asset, icon=icon, gettext=_gettext, ngettext=_ngettext)
     environment.filters.update(FILTERS, said=say)
     return environment
 

@@ -12,7 +12,6 @@ from app.interop.handing import HandedOver, HandedRun, Handing, Tool, require_ha
 from app.interop.llamafactory import TOKENIZED, write_llamafactory
 from app.interop.readme import README, readme_text
 from app.interop.scripts import write_trl, write_unsloth
-from app.interop.token_files import write_arrow_folder, write_parquet
 from app.masking import IGNORE_INDEX, MaskArrays, Split
 
 WRITERS: Final[dict[Tool, Callable[[HandedRun, Handing], None]]] = {
@@ -37,6 +36,9 @@ def hand_over(
     `leave_out`: without what the tool has no option for; otherwise that raises Invalid, naming the field. `as_backend`:
     the studio is going to start it.
     """
+    # Not before it is needed: whoever asks what a tool is able to do loads no pyarrow.
+    from app.interop.token_files import write_arrow_folder, write_parquet
+
     handing = Handing(tool, leave_out, as_backend)
     require_handed(tool, run.config)
     if run.is_curriculum:

@@ -10,9 +10,8 @@ import threading
 import time
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final, cast
 
-import httpx
 from sqlalchemy import ColumnElement, CursorResult, Engine, update
 from sqlmodel import Session, col, select
 
@@ -25,6 +24,10 @@ from app.notices.messages import Trouble
 from app.notices.models import Delivery, DeliveryState, Webhook
 from app.notices.signing import headers
 from app.sentences import N_, Sentence
+
+# Loaded with the first message: it brings a command line of its own along, and a worker may never have one to send.
+if TYPE_CHECKING:
+    import httpx
 
 # After the first attempt, the second, and so on.
 PAUSES_SECONDS: Final = (5, 30, 120, 600, 3600, 6 * 3600)
@@ -110,6 +113,8 @@ def _keep(session: Session, delivery: Delivery, outcome: _Outcome) -> None:
 
 def _call(settings: Settings, webhook: Webhook, delivery: Delivery) -> _Outcome:
     """One attempt: nothing of the answer is read but its status."""
+    import httpx
+
     try:
         destination = read_destination(webhook.url, settings)
         address = address_of(destination, settings)
@@ -146,7 +151,7 @@ def _call(settings: Settings, webhook: Webhook, delivery: Delivery) -> _Outcome:
 class _Limit(threading.Timer):
     """A receiver that answers byte by byte keeps each timeout and would still never end: the whole attempt has one."""
 
-    def __init__(self, client: httpx.Client) -> None:
+    def __init__(self, client: "httpx.Client") -> None:
         super().__init__(2 * TIME_LIMIT_SECONDS, self._cut_off)
         self._client, self.is_over = client, False
 
@@ -157,6 +162,8 @@ class _Limit(threading.Timer):
 
 def _why_none(error: Exception, host: str, *, too_late: bool) -> Sentence:
     """What a library says of a closed connection tells nobody that it was the time that ran out."""
+    import httpx
+
     if too_late:
         return Sentence.of(_TOO_LATE, seconds=int(2 * TIME_LIMIT_SECONDS))
     if isinstance(error, httpx.TimeoutException):

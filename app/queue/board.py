@@ -42,6 +42,15 @@ class RunningJob:
 
 
 @dataclass(frozen=True)
+class PausedJob:
+    """A job that waits for a person's word, and how far it is where it had begun."""
+
+    job: Job
+    subject: Subject
+    progress: ProgressPayload | None
+
+
+@dataclass(frozen=True)
 class WaitingJob:
     """A job that waits: its place in its queue from 1, and what is expected. `up`, `down`: whether it can be moved there."""
 
@@ -60,6 +69,7 @@ class Board:
     at: datetime
     pause: QueuePause | None
     running: list[RunningJob]
+    paused: list[PausedJob]
     waiting: dict[str, list[WaitingJob]]
     workers: list[Worker]
     lost: list[Worker] = field(default_factory=list)
@@ -86,7 +96,21 @@ def read_board(session: Session) -> Board:
             )
             for at, (job, (told, seconds)) in enumerate(zip(jobs, expected, strict=True))
         ]
-    return Board(now, pause, running, waiting, workers, lost_workers(session))
+    return Board(now, pause, running, _paused(session), waiting, workers, lost_workers(session))
+
+
+def _paused(session: Session) -> list[PausedJob]:
+    jobs = list(session.exec(select(Job).where(Job.state == JobState.PAUSED).order_by(col(Job.id))))
+    events = last_events(session, [job.id or 0 for job in jobs], (EventKind.PROGRESS,))
+    subjects = subjects_of(session, jobs)
+    return [
+        PausedJob(
+            job,
+            subjects.get(job.id or 0, Subject()),
+            events.get((job.id or 0, EventKind.PROGRESS)),  # type: ignore[arg-type]
+        )
+        for job in jobs
+    ]
 
 
 def _running(

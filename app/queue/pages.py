@@ -17,6 +17,8 @@ from app.jobs.service import require_job
 from app.jobs.stopping import stop_as
 from app.queue.board import read_board
 from app.queue.subjects import KIND_WORDS
+from app.runs.service import require_run_of
+from app.runs.stopping import GOES_ON, resume_run
 from app.sentences import N_
 
 router = Router(prefix="/queue", include_in_schema=False)
@@ -83,6 +85,14 @@ def stop_job(request: Request, session: Db, actor: CurrentActor, job_id: int) ->
     """Cancel one's own job, or as an engineer anybody's."""
     stop_as(session, actor, require_job(session, job_id), StopRequest.CANCEL)
     return _board(request, session, _CANCELLED)
+
+
+@router.post("/jobs/{job_id}/resume", response_model=None)
+@needs(Permission.RUN_STOP)
+def resume_job(request: Request, session: Db, actor: CurrentActor, job_id: int) -> Response:
+    """Let a paused run go on."""
+    resume_run(session, actor, require_run_of(session, require_job(session, job_id)))
+    return _board(request, session, GOES_ON)
 
 
 @router.post("/pause", response_model=None)

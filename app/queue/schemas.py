@@ -10,7 +10,7 @@ from app.jobs.devices import WorkerDevice
 from app.jobs.models import Priority, QueuePause, Worker
 from app.jobs.order import REASON_LENGTH, Move
 from app.jobs.schemas import JobOut
-from app.queue.board import Board, RunningJob, WaitingJob
+from app.queue.board import Board, PausedJob, RunningJob, WaitingJob
 from app.queue.subjects import Subject
 
 
@@ -114,6 +114,26 @@ class RunningOut(_AboutOut):
         )
 
 
+class PausedOut(_AboutOut):
+    """A job that waits until a person lets it go on; steps are null where it had not begun."""
+
+    step: int | None
+    total_steps: int | None
+
+    @classmethod
+    def of(cls, one: PausedJob) -> "PausedOut":
+        """From the board."""
+        progress = one.progress
+        return cls.model_validate(
+            {
+                **cls.about(one.subject),
+                "job": JobOut.of(one.job),
+                "step": progress["step"] if progress else None,
+                "total_steps": progress["total_steps"] if progress else None,
+            }
+        )
+
+
 class WaitingOut(_AboutOut):
     """A waiting job. `position` is its place in its queue, from 1; what nobody knows is null, and `why_unknown` says why it
     is not known when it starts."""
@@ -149,6 +169,7 @@ class QueueOut(BaseModel):
     at: datetime
     pause: PauseOut | None
     running: list[RunningOut]
+    paused: list[PausedOut]
     waiting: list[WaitingOut]
     workers: list[WorkerOut]
 
@@ -160,6 +181,7 @@ class QueueOut(BaseModel):
             at=board.at,
             pause=PauseOut.of(board.pause) if board.pause else None,
             running=[RunningOut.of(one) for one in board.running],
+            paused=[PausedOut.of(one) for one in board.paused],
             waiting=[WaitingOut.of(queue, one) for queue, jobs in board.waiting.items() for one in jobs],
             workers=[*alive, *(WorkerOut.of(worker, is_alive=False) for worker in board.lost)],
         )

@@ -35,10 +35,12 @@ KIND_WORDS: Final = {
 
 @dataclass(frozen=True)
 class Subject:
-    """The name of what a job is about, and its page; empty where it has none any more."""
+    """The name of what a job is about, and its page; empty where it has none any more. `number`: by which a run is known, as names
+    may be alike."""
 
     title: str = ""
     href: str = ""
+    number: int | None = None
 
 
 def subjects_of(session: Session, jobs: Sequence[Job]) -> dict[int, Subject]:
@@ -61,7 +63,7 @@ Found = Iterable[tuple[int, Subject]]
 
 def _runs(session: Session, ids: Sequence[int]) -> Found:
     for run in session.exec(select(Run).where(col(Run.job_id).in_(ids))):
-        yield run.job_id, Subject(run.name, f"/runs/{run.id}")
+        yield run.job_id, Subject(run.name, f"/runs/{run.id}", run.id)
 
 
 def _evaluations(session: Session, ids: Sequence[int]) -> Found:

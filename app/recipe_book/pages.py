@@ -1,5 +1,6 @@
 """Pages of recipes: all of them, and the form of one's own."""
 
+from http import HTTPStatus
 from typing import Annotated
 
 from fastapi import Form, Request, Response
@@ -7,7 +8,7 @@ from fastapi.responses import RedirectResponse
 
 from app.accounts.access import CurrentActor, needs
 from app.accounts.permissions import Permission
-from app.core.errors import Conflict, Invalid
+from app.core.errors import Conflict, Invalid, NotFound
 from app.core.i18n import gettext, say
 from app.core.routing import Router
 from app.core.templating import render
@@ -116,10 +117,14 @@ def edit_page(request: Request, session: Db, actor: CurrentActor, recipe_id: int
 @needs(Permission.RECIPE_SAVE)
 def change(request: Request, session: Db, actor: CurrentActor, recipe_id: int, posted: Posted) -> Response:
     """Save a changed one. Where somebody else did meanwhile, what they say stands beside what was typed, and saving again
-    takes the latter.
+    takes the latter; where it is gone, saving makes a new one.
     """
-    row = require_own(session, actor, recipe_id)
     form = RecipeForm.posted(posted)
+    try:
+        row = require_own(session, actor, recipe_id)
+    except NotFound:
+        form.version = None
+        return _form_page(request, form, is_gone=True, status=HTTPStatus.NOT_FOUND)
     seen = form.version or 0
     try:
         return _listed(change_recipe(session, actor, row, form.draft(), version=seen))
@@ -177,6 +182,7 @@ def _form_page(
     tool: str = "",
     is_owner: bool = True,
     is_behind: bool = False,
+    is_gone: bool = False,
     status: int = 200,
 ) -> Response:
     context = {
@@ -186,6 +192,7 @@ def _form_page(
         "groups": FIELD_GROUPS,
         "is_owner": is_owner,
         "meanwhile": form.changed_meanwhile(row) if row is not None and is_behind else None,
+        "is_gone": is_gone,
         "name_characters": NAME_CHARACTERS,
         "purpose_characters": PURPOSE_CHARACTERS,
     }

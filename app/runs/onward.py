@@ -33,8 +33,7 @@ _SHAPE: Final = N_(
     "Begin a new run for that."
 )
 _NOTHING_LEFT: Final = N_(
-    "The checkpoint stands at step %(step)d and the run would have %(total)d: nothing is left to train. Raise num_train_epochs "
-    "or max_steps."
+    "The checkpoint stands at step %(step)d and the run would have %(total)d: nothing is left to train. Raise %(field)s."
 )
 _CURRICULUM: Final = N_(
     "%(name)s cannot be changed on the way of a curriculum: it decides where the second dataset ends and the domain begins. Begin "
@@ -99,7 +98,8 @@ def request_onward(
     _require_same_curriculum(run, config)
     total = _total_steps(session, run, config)
     if total is not None and told.step >= total:
-        raise Invalid(_NOTHING_LEFT, field="num_train_epochs", step=told.step, total=total)
+        decides = "max_steps" if config.max_steps > 0 else "num_train_epochs"
+        raise Invalid(_NOTHING_LEFT, field=decides, step=told.step, total=total)
     name = gettext(N_("%(name)s, on from step %(step)d")) % {"name": run.name[:90], "step": told.step}
     return request_like(session, run, config, _beginning(run, told, "checkpoint"), name, accepted, key)
 

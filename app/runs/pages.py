@@ -354,7 +354,7 @@ def resume_run(
     """Let a paused run go on."""
     run = service.require_run(session, run_id)
     stopping.resume_run(session, actor, run)
-    return _asked(request, session, waiting, run, N_("It goes on as soon as a worker is free."))
+    return _asked(request, session, waiting, run, stopping.GOES_ON)
 
 
 def _asked(request: Request, session: Db, waiting: Waiting, run: Run, said: str) -> Response:

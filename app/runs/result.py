@@ -16,7 +16,8 @@ class Pieces(StoredModel):
 
     `device`: cpu or cuda, of which each has its own. `rows`: several conversations in a row by one kernel (`varlen`) or by a call for
     each (`packed`), or each conversation alone in the model's own pass. `adapter`: whose code its layers run in, null where every
-    weight is trained. `liger`: whether Liger's kernels take part.
+    weight is trained. `liger`: whether Liger's kernels take part. `prefixes`: whether what conversations of a row share at their
+    beginnings is computed `once`, or in `each` of them.
     """
 
     schema_version: Literal[1] = 1
@@ -24,6 +25,7 @@ class Pieces(StoredModel):
     rows: Literal["varlen", "packed", "alone"]
     adapter: AdapterCode | None
     liger: bool = False
+    prefixes: Literal["once", "each"] = "each"
 
 
 class TrainingPlan(StoredModel):

@@ -321,6 +321,14 @@ def require_run(session: Session, run_id: int) -> Run:
     return run
 
 
+def require_run_of(session: Session, job: Job) -> Run:
+    """The run that is this job, or NotFound."""
+    run = session.exec(select(Run).where(Run.job_id == job.id)).first()
+    if run is None:
+        raise NotFound(N_("Job %(id)d is no run."), id=job.id)
+    return run
+
+
 def run_job(session: Session, run: Run) -> Job:
     """The job that carries the run's state."""
     return require_job(session, run.job_id)

@@ -20,6 +20,8 @@ _NO_PAUSE: Final = N_(
     "%(tool)s trains this run and cannot pause. Stop it and keep what it has, or cancel it."
 )
 
+GOES_ON: Final = N_("It goes on as soon as a worker is free.")
+
 
 def stop_run(session: Session, storage: Storage, actor: Actor, run: Run, how: StopRequest) -> Job:
     """Ask for it. `cancel` makes no model, `save` makes one of what was learned by then, `pause` frees the worker's place.

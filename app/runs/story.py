@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from sqlmodel import Session, col, select
 
+from app.core.formatting import number
 from app.core.i18n import say, translate
 from app.jobs.events import EventKind, Phase
 from app.jobs.models import Job, JobEvent
@@ -71,10 +72,12 @@ def _lines(events: Iterable[JobEvent]) -> Iterable[StoryLine]:
             yield StoryLine(event.created_at, str(payload.get("level", "info")), text)
         elif event.kind == EventKind.EVAL:
             loss = payload.get("eval_loss")
-            figures = {"loss": "—" if loss is None else f"{loss:.4f}", "step": payload.get("step")}
+            figures = {"loss": "—" if loss is None else f"{loss:.4f}", "step": number(payload.get("step"))}
             yield StoryLine(event.created_at, "info", translate(_EVAL, figures))
         else:
-            yield StoryLine(event.created_at, "info", translate(_CHECKPOINT, {"step": payload.get("step")}))
+            yield StoryLine(
+                event.created_at, "info", translate(_CHECKPOINT, {"step": number(payload.get("step"))})
+            )
 
 
 def _state_line(event: JobEvent, *, was_running: bool) -> StoryLine:

@@ -8,6 +8,7 @@
 // under the pointer, where that is told more closely), bytes (values are amounts of memory), sync (charts with the
 // same word share the place of their pointer), zoomed ((from, to) -> , told when a part of the axis is looked at; two nulls: all).
 // A series may have colour (1 to 4), faint, and its own dash (0 to 3); else they differ in both, in the order of .chart__key--1 … --4.
+// Where there is no value at all, the element's data-empty is written in place of empty axes.
 // <div data-line-chart="id-of-json"> is drawn on load, the JSON being these options in a <script type="application/json">.
 (() => {
   const DASHES = [[], [7, 4], [2, 3], [10, 3, 2, 3]];
@@ -205,6 +206,11 @@
       );
     }
 
+    function sayWhetherEmpty() {
+      const has = shown().some((column, index) => index && column.some((value) => value != null));
+      element.classList.toggle("chart__canvas--empty", !has);
+    }
+
     /**
      * @param {Plot} self
      * @param {string} key
@@ -238,6 +244,7 @@
         shown(),
         element,
       );
+      sayWhetherEmpty();
     }
 
     const resized = new ResizeObserver(() => {
@@ -251,6 +258,7 @@
       setData(next) {
         data = next;
         plot.setData(shown(), zoom === null);
+        sayWhetherEmpty();
         // What is looked at closely stays so when values come.
         if (zoom) plot.setScale("x", { min: zoom[0], max: zoom[1] });
       },

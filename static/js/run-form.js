@@ -18,6 +18,17 @@
     }
   }
 
+  // A version is never mixed in with itself.
+  function offerOthers() {
+    const { version, mix_version: mixed } = form.elements;
+    for (const option of mixed.options) {
+      const isItself = option.value !== "" && option.value === version.value;
+      option.hidden = isItself;
+      option.disabled = isItself;
+    }
+    if (mixed.selectedOptions[0]?.disabled) mixed.value = "";
+  }
+
   function mayStart() {
     return [...form.querySelectorAll("[data-start-needs]")].every((field) =>
       field.dataset.startNeeds === "check" ? field.checked : field.value.trim() !== "",
@@ -49,6 +60,8 @@
     }
   }
 
+  // Before what asks for plan and checks reads the form.
+  form.addEventListener("change", offerOthers, true);
   form.addEventListener("input", guardStart);
   form.addEventListener("change", () => {
     showRecipe();
@@ -91,8 +104,12 @@
       if (!event.target.matches("[hx-get]")) document.body.dispatchEvent(new Event("check:done"));
     }
   });
-  addEventListener("pageshow", guardStart);
+  addEventListener("pageshow", () => {
+    offerOthers();
+    guardStart();
+  });
 
   showRecipe();
+  offerOthers();
   guardStart();
 })();

@@ -40,7 +40,7 @@ def test_ones_own_password_is_changed_with_the_old_one_and_other_browsers_end_by
     for old, password, said in (
         ("wrong guess", NEW, "not your password until now"),
         (PASSWORD, "short", "at least 10 characters"),
-        (PASSWORD, "x" * 1001, "at most 1000 characters"),
+        (PASSWORD, "x" * 1001, "at most 1,000 characters"),
         (PASSWORD, PASSWORD, "another password"),
     ):
         refused = change(annotator, old, password)

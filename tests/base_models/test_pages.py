@@ -1,6 +1,7 @@
 """Pages and REST of base models."""
 
 import json
+from pathlib import Path
 
 import pytest
 from fastapi import FastAPI
@@ -9,12 +10,13 @@ from sqlmodel import select
 
 from app.base_models.models import ModelEntry
 from app.core.database import reading, transaction
+from app.core.storage import Storage
 from app.core.stored_models import Told
 from app.jobs import service as jobs
 from app.jobs.models import Job, JobState
 from app.sentences import Failure, FailureCode, Sentence
 from tests.support.people import Person, visible_text
-from tests.support.training import make_model, model_facts
+from tests.support.training import make_check, make_model, model_facts
 
 pytestmark = pytest.mark.usefixtures("silent_bell")
 
@@ -136,3 +138,39 @@ def test_a_download_tells_how_far_it_is(app: FastAPI, engineer: Person) -> None:
         told = ("progress", {"step": 3 * 2**20, "total_steps": 2**30})
         jobs.heartbeat(session, claim, lease_seconds=30, events=[("phase", {"phase": "downloading"}), told])
     assert "3.0 MB of 1.0 GB" in visible_text(engineer.browser.get("/base-models").text)
+
+
+def test_a_model_that_nothing_was_made_with_is_removed_with_its_files_and_any_other_stays(
+    app: FastAPI, engineer: Person, annotator: Person, storage: Storage, tmp_path: Path
+) -> None:
+    made = engineer.api.post(
+        "/api/v1/base-models", json={"source": "hub", "reference": "org/mistyped"}
+    ).json()
+    path, job_id = f"/base-models/{made['id']}", made["job"]["id"]
+    early = engineer.browser.post(f"{path}/remove")
+    assert (early.status_code, "Cancel that in the queue" in visible_text(early.text)) == (409, True)
+    assert f"{path}/remove" not in engineer.browser.get(path).text
+    assert engineer.api.post(f"/api/v1/jobs/{job_id}/stop", json={"how": "cancel"}).status_code == 200
+    written = storage.folder(f"jobs/{job_id}/1/model")
+    (written / "half.safetensors").write_bytes(b"x")
+    links = app.state.settings.data_dir / "models"
+    links.mkdir(parents=True)
+    (links / "org--mistyped").symlink_to(written, target_is_directory=True)
+    assert f"{path}/remove" not in annotator.browser.get(path).text
+    assert annotator.api.delete(f"/api/v1{path}").status_code == 403
+    assert f"{path}/remove" in engineer.browser.get(path).text
+    assert engineer.browser.post(f"{path}/remove").headers["location"] == "/base-models"
+    assert engineer.api.get(f"/api/v1{path}").status_code == 404
+    assert not storage.path(f"jobs/{job_id}").exists()
+    assert list(links.iterdir()) == []
+    with transaction(app.state.engine) as session:
+        check = make_check(session, storage)
+        used = check.base_model_id
+        own = make_model(session, name="own")
+        own.path = str(tmp_path)
+    refused = engineer.api.delete(f"/api/v1/base-models/{used}")
+    assert (refused.status_code, "must stay repeatable" in refused.json()["detail"]) == (409, True)
+    assert "/remove" not in engineer.browser.get(f"/base-models/{used}").text
+    # A folder of the server's own is not ours to delete.
+    assert engineer.api.delete(f"/api/v1/base-models/{own.id}").status_code == 204
+    assert tmp_path.is_dir()

@@ -47,7 +47,7 @@ def main() -> None:
         default=TOOLS,
         help="beside which training is measured",
     )
-    parser.add_argument("--rounds", type=int, default=2, help="of training")
+    parser.add_argument("--rounds", type=int, default=6, help="of training, for each pair")
     parser.add_argument(
         "--avx2", action="store_true", help="compute as a processor does that has AVX2 and nothing wider"
     )

@@ -18,6 +18,7 @@ from tests.interop import tools
 from tests.interop.material import Material, Trained, train_in_the_studio
 
 STUDIO: Final = "SFT Studio"
+AfterStep = Callable[[Trained], None]
 
 
 @dataclass(frozen=True)
@@ -30,8 +31,8 @@ class Setting:
 
 
 @dataclass
-class Round:
-    """One training: what its process told, and at the highest the memory of it and its children, in bytes."""
+class Alone:
+    """One training by itself: what its process told, and at the highest the memory of it and its children, in bytes."""
 
     trained: Trained
     memory: int
@@ -103,7 +104,14 @@ def trl_defaults(*, gpu: bool) -> Setting:
     return Setting("bf16 by autocast", "float32", in_json(bf16=True, gradient_checkpointing=True, **more))
 
 
-def train(tool: Tool | None, setting: Setting, material: Material, folder: Path, steps: int) -> Round:
+def train(
+    tool: Tool | None,
+    setting: Setting,
+    material: Material,
+    folder: Path,
+    steps: int,
+    after_step: AfterStep = lambda _trained: None,
+) -> Alone:
     """So many steps in a process of its own; None for `tool` is the studio. `folder` is made and removed."""
     folder.mkdir()
     config = material.run.config.model_copy(
@@ -116,31 +124,29 @@ def train(tool: Tool | None, setting: Setting, material: Material, folder: Path,
     try:
         with peak_of_children() as peak:
             trained = (
-                _train_here(material, folder)
+                train_in_the_studio(material, folder / "studio", after_step)
                 if tool is None
-                else _train_there(tool, setting, material, folder)
+                else _train_there(tool, setting, material, folder, after_step)
             )
     finally:
         shutil.rmtree(folder)
     if len(trained.losses) != steps:
         raise RuntimeError(f"{len(trained.losses)} of {steps} steps were told")
-    return Round(trained, peak.bytes, peak.processes)
+    return Alone(trained, peak.bytes, peak.processes)
 
 
 def version_of(tool: Tool | None) -> str:
     return "" if tool is None else TOOL_VERSIONS[tool]
 
 
-def _train_here(material: Material, folder: Path) -> Trained:
-    return train_in_the_studio(material, folder / "studio")
-
-
-def _train_there(tool: Tool, setting: Setting, material: Material, folder: Path) -> Trained:
+def _train_there(
+    tool: Tool, setting: Setting, material: Material, folder: Path, after_step: AfterStep
+) -> Trained:
     place = folder / tool
     place.mkdir()
     hand_over(tool, material.run, material.arrays, place)
     setting.change(place)
-    return tools.train(tool, COMMANDS[tool], place)
+    return tools.train(tool, COMMANDS[tool], place, after_step)
 
 
 def _model(material: Material, setting: Setting, folder: Path) -> Path:

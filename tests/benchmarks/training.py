@@ -1,11 +1,13 @@
 """Training: the studio beside TRL, LLaMA-Factory, Axolotl and Unsloth, each at the settings that are quickest on this machine.
 
-All train the same arrays in the same batches with the same LoRA and schedule, one after another in every round. The losses
-of the first steps are printed side by side: a faster trainer that learns something else would be no faster trainer.
+All train the same arrays in the same batches with the same LoRA and schedule. First each by itself: the losses of the first
+steps are printed side by side, since a faster trainer that learns something else would be no faster trainer, and memory is
+looked at. Then the studio beside each of the others, in turns of a few steps, which is what speed is told from.
 """
 
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -20,22 +22,26 @@ from tests.benchmarks.trainers import (
     BF16_WEIGHTS,
     FLOAT32,
     STUDIO,
-    Round,
+    AfterStep,
+    Alone,
     Setting,
     settings_of,
     train,
     trl_defaults,
     version_of,
 )
+from tests.benchmarks.turns import TakesTurns, Turn
 from tests.interop import tools as environments
 from tests.interop.material import WARM_UP, Material, Trained, config_of, material_of
 
-# Losses are compared in the first round, which also measures speed; the others only measure.
+# Whose losses are compared, by itself.
 FIRST_STEPS: Final = 10
-STEPS: Final = 5
+# Of a turn, but for its first: in about the same time.
+STUDIO_STEPS: Final = 3
+OTHER_STEPS: Final = 1
 # Enough to see which of a tool's settings is the quickest.
 TRIED_STEPS: Final = 3
-ROUNDS: Final = 2
+ROUNDS: Final = 6
 BATCH: Final = 4
 DEFAULTS: Final = "TRL, its defaults"
 # Of a loss: what another order of rounding may make of ten steps, in fp32 and in bf16.
@@ -44,32 +50,52 @@ NEAR: Final = {"float32": 0.005, "bfloat16": 0.05}
 
 @dataclass
 class Contestant:
-    """`tool` is None for the studio. `wrong` is what it answered where it could not be measured."""
+    """`tool` is None for the studio. `ratios` are the studio's speed over its own in each round, `wrong` what it answered
+    where it could not be measured."""
 
     name: str
     tool: Tool | None
     setting: Setting
-    rounds: list[Round] = field(default_factory=list)
+    alone: Alone | None = None
+    turns: list[Turn] = field(default_factory=list)
+    ratios: list[float] = field(default_factory=list)
     wrong: list[str] = field(default_factory=list)
 
     @property
     def speed(self) -> float:
-        """Tokens a second: the median step of all rounds."""
-        return median([speed for one in self.rounds for speed in one.trained.speeds()[WARM_UP:]])
+        """Tokens a second: the median turn's."""
+        return median([turn.speed for turn in self.turns])
 
     @property
     def step_seconds(self) -> float:
-        return median([seconds for one in self.rounds for seconds in one.trained.seconds[WARM_UP:]])
+        return median([turn.seconds / turn.steps for turn in self.turns])
+
+    @property
+    def ratio(self) -> float:
+        """How many times as quick the studio is: the median round's, each turn against its neighbour."""
+        return median(self.ratios) if self.ratios else 1.0
+
+    @property
+    def trained(self) -> Trained:
+        assert self.alone
+        return self.alone.trained
 
     def memory(self, gpu: bool) -> int:
         """Bytes: the GPU's, else that of all its processes together."""
-        return max(one.trained.peak_memory_bytes if gpu else one.memory for one in self.rounds)
+        assert self.alone
+        return self.trained.peak_memory_bytes if gpu else self.alone.memory
+
+    def train(
+        self, material: Material, folder: Path, steps: int, after_step: AfterStep = lambda _trained: None
+    ) -> Alone:
+        """In a process of its own. `folder` is made and removed."""
+        return train(self.tool, self.setting, material, folder, steps, after_step)
 
 
 def measure(
     model: Path, say: Callable[[str], None], tools: Sequence[Tool] = TOOLS, rounds: int = ROUNDS
 ) -> Result:
-    """Every contestant once a round, and the limit beside them."""
+    """Every contestant by itself; then in every round of a pair a turn of the studio, one of the other, and the limit."""
     import torch
 
     from worker.work.training.devices import is_good_at_bf16, training_device
@@ -80,27 +106,73 @@ def measure(
         if tool != "trl":
             say(f"training: installing {TOOL_NAMES[tool]}")
             environments.install(tool)
-    limits = []
+    shares: list[Share] = []
     with tempfile.TemporaryDirectory(prefix="sft-studio-bench-") as name:
         folder = Path(name)
         material = prepare(model, folder)
-        contestants = [Contestant(STUDIO, None, BF16_WEIGHTS if bf16 else FLOAT32)]
-        contestants += [_quickest(tool, material, folder, say, bf16=bf16, gpu=gpu) for tool in tools]
+        ours = Contestant(STUDIO, None, BF16_WEIGHTS if bf16 else FLOAT32)
+        others = [_quickest(tool, material, folder, say, bf16=bf16, gpu=gpu) for tool in tools]
         if bf16 and "trl" in tools:
-            contestants.append(Contestant(DEFAULTS, "trl", trl_defaults(gpu=gpu)))
-        step = _step(material, contestants[0].setting, 1 if gpu else min(BATCH, torch.get_num_threads()))
+            others.append(Contestant(DEFAULTS, "trl", trl_defaults(gpu=gpu)))
+        for one in (ours, *others):
+            say(f"training: {one.name} by itself, {one.setting.name}")
+            with _wrong_is_told(one):
+                one.alone = one.train(material, folder / "run", FIRST_STEPS)
+        step = _step(material, ours.setting, 1 if gpu else min(BATCH, torch.get_num_threads()))
+        for one in others:
+            if one.alone:
+                with _wrong_is_told(one):
+                    shares += _beside(ours, one, material, folder, rounds, step, say)
+    return _result(ours, [one for one in others if one.turns], others, material, shares, gpu=gpu, bf16=bf16)
+
+
+@contextmanager
+def _wrong_is_told(one: Contestant) -> Iterator[None]:
+    try:
+        yield
+    except Exception as error:
+        if one.tool is None:
+            raise
+        one.wrong.append(f"{one.name}, {one.setting.name}: {_in_short(error)}")
+
+
+@dataclass(frozen=True)
+class Share:
+    """The limit as it was measured right after a turn of the studio, and its share of that turn's time."""
+
+    limit: Limit
+    share: float
+
+
+def _beside(
+    ours: Contestant,
+    other: Contestant,
+    material: Material,
+    folder: Path,
+    rounds: int,
+    step: Step,
+    say: Callable[[str], None],
+) -> list[Share]:
+    """Both in turns; what was measured until then stays where one of them fails."""
+    shares = []
+    # More than they come to: a training that ends by itself would save what it has, in the other's turn.
+    steps = (rounds + 2) * (STUDIO_STEPS + 1)
+    with (
+        TakesTurns(lambda told: ours.train(material, folder / "ours", steps, told)) as studio,
+        TakesTurns(lambda told: other.train(material, folder / "other", steps, told)) as peer,
+    ):
+        say(f"training: {ours.name} and {other.name} begin")
+        studio.turn(WARM_UP)
+        peer.turn(WARM_UP)
         for number in range(rounds):
-            limits.append(limit_of(step))
-            for one in contestants:
-                say(f"training: round {number + 1} of {rounds}, {one.name}, {one.setting.name}")
-                steps = STEPS if number else FIRST_STEPS
-                try:
-                    one.rounds.append(train(one.tool, one.setting, material, folder / "run", steps))
-                except Exception as error:
-                    if one.tool is None:
-                        raise
-                    one.wrong.append(f"{one.name}, {one.setting.name}: {_in_short(error)}")
-    return _result(contestants, material, limits, gpu=gpu, bf16=bf16)
+            say(f"training: {ours.name} and {other.name}, round {number + 1} of {rounds}")
+            turn, others_turn = studio.turn(STUDIO_STEPS), peer.turn(OTHER_STEPS)
+            ours.turns.append(turn)
+            other.turns.append(others_turn)
+            other.ratios.append(turn.speed / others_turn.speed)
+            limit = limit_of(step)
+            shares.append(Share(limit, limit.seconds / (step.tokens / turn.speed)))
+    return shares
 
 
 def prepare(model: Path, folder: Path) -> Material:
@@ -154,15 +226,24 @@ def _step(material: Material, setting: Setting, lanes: int) -> Step:
 
 
 def _result(
-    contestants: list[Contestant], material: Material, limits: list[Limit], *, gpu: bool, bf16: bool
+    ours: Contestant,
+    others: list[Contestant],
+    tried: list[Contestant],
+    material: Material,
+    shares: list[Share],
+    *,
+    gpu: bool,
+    bf16: bool,
 ) -> Result:
-    ours, others = contestants[0], [one for one in contestants[1:] if one.rounds]
-    limit = median([one.seconds for one in limits])
-    inside, gflops = median([one.in_attention for one in limits]), median([one.gflops for one in limits])
-    share = limit / ours.step_seconds
-    said = [complaint for one in contestants for complaint in one.wrong]
+    if not others:
+        raise RuntimeError("; ".join(complaint for one in tried for complaint in one.wrong))
+    limit = median([one.limit.seconds for one in shares])
+    inside = median([one.limit.in_attention for one in shares])
+    gflops = median([one.limit.gflops for one in shares])
+    share = median([one.share for one in shares])
+    said = [complaint for one in tried for complaint in one.wrong]
     measured = [ours, *others]
-    first = {one.name: one.rounds[0].trained for one in measured}
+    first = {one.name: one.trained for one in measured}
     apart = {name: _apart(found, first[STUDIO]) for name, found in first.items()}
     said += [
         f"{name} trained other tokens"
@@ -173,6 +254,9 @@ def _result(
         f"loss, step 1 to {FIRST_STEPS} · {name}: "
         + " ".join(f"{loss:.3f}" for loss in found.losses.values())
         for name, found in first.items()
+    ]
+    notes += [
+        f"rounds beside {one.name}: " + " ".join(f"{ratio:.2f}×" for ratio in one.ratios) for one in others
     ]
     notes.append(
         f"limit: {gflops:.0f} GFLOP/s of plain products of these shapes in {ours.setting.precision}, {limit:.2f} s a step, "
@@ -191,8 +275,8 @@ def _result(
             "loss apart",
             "studio",
         ),
-        rows=[_row(one, ours, material, apart[one.name], gpu) for one in measured],
-        compared=_compared(material, ours, gpu),
+        rows=[_row(one, material, apart[one.name], gpu) for one in measured],
+        compared=_compared(material, len(shares) // len(others), gpu),
         goals=_goals(ours, others, share, apart, gpu=gpu, bf16=bf16),
         raw={
             "limit": {"gflops": gflops, "seconds": limit, "in_attention": inside, "share": share},
@@ -203,7 +287,7 @@ def _result(
     )
 
 
-def _row(one: Contestant, ours: Contestant, material: Material, apart: float, gpu: bool) -> Row:
+def _row(one: Contestant, material: Material, apart: float, gpu: bool) -> Row:
     figures = (
         version_of(one.tool),
         one.setting.name,
@@ -212,7 +296,7 @@ def _row(one: Contestant, ours: Contestant, material: Material, apart: float, gp
         f"{one.step_seconds:.2f} s",
         f"{one.memory(gpu) / 1e9:.2f} GB",
         f"{apart:.4f}",
-        f"{ours.speed / one.speed:.2f}×",
+        f"{one.ratio:.2f}×",
     )
     return Row(one.name, figures)
 
@@ -230,14 +314,14 @@ def _goals(
     peers = [one for one in others if one.name != DEFAULTS]
     memory = ours.memory(gpu) / 1e9
     if peers:
-        fastest = max(one.speed for one in peers)
+        fastest = min(one.ratio for one in peers)
         lowest = min(one.memory(gpu) for one in peers) / 1e9
-        goals.append(Goal("training, times the fastest of the others", ours.speed / fastest, 1.3, unit="×"))
+        goals.append(Goal("training, times the fastest of the others", fastest, 1.3, unit="×"))
         goals.append(
             Goal("peak memory, the lowest of the others' beside", memory, round(lowest, 2), True, " GB")
         )
     if defaults := [one for one in others if one.name == DEFAULTS]:
-        goals.append(Goal("training, times TRL's defaults", ours.speed / defaults[0].speed, 5.0, unit="×"))
+        goals.append(Goal("training, times TRL's defaults", defaults[0].ratio, 5.0, unit="×"))
     if bf16:
         goals.append(Goal("peak memory of training", memory, 3.0, True, " GB"))
     return [*goals, Goal("losses apart", max(apart.values()), NEAR[ours.setting.precision], True)]
@@ -248,22 +332,25 @@ def _figures(one: Contestant, apart: float, gpu: bool) -> dict[str, Any]:
         "version": version_of(one.tool),
         "setting": one.setting.name,
         "tokens_per_second": one.speed,
-        "step_seconds": [found.trained.seconds[1:] for found in one.rounds],
+        "step_seconds": [turn.seconds / turn.steps for turn in one.turns],
+        "studio_times": one.ratios,
         "peak_memory_bytes": one.memory(gpu),
-        "peak_of_the_trainer_alone_bytes": max(found.trained.peak_memory_bytes for found in one.rounds),
-        "losses": list(one.rounds[0].trained.losses.values()),
+        "peak_of_the_trainer_alone_bytes": one.trained.peak_memory_bytes,
+        "losses": list(one.trained.losses.values()),
         "apart": apart,
     }
 
 
-def _compared(material: Material, ours: Contestant, gpu: bool) -> str:
+def _compared(material: Material, rounds: int, gpu: bool) -> str:
     config, tokens = material.run.config, len(material.arrays.input_ids)
     measured = "the GPU's" if gpu else f"{MEASURE} of the process and its children together, twice a second"
     return (
         f"{len(material.arrays)} English sample dialogues of {tokens / len(material.arrays):.0f} tokens, "
         f"{trained_share(material):.0%} of them trained, as checked arrays; LoRA r {config.lora_r} on all linear layers, no "
-        f"dropout, nothing computed twice, {BATCH} dialogues a step. {len(ours.rounds)} rounds in turn, {FIRST_STEPS} steps in "
-        f"the first, else {STEPS}, the first {WARM_UP} not counted; tokens without padding; memory is {measured}. Each tool in "
+        f"dropout, nothing computed twice, {BATCH} dialogues a step. {FIRST_STEPS} steps of each by itself for losses and memory; "
+        f"then the studio and each other in {rounds} rounds of turns, {STUDIO_STEPS} steps and {OTHER_STEPS}, the other standing "
+        f"still, and one step before them that is not counted; a ratio is of neighbours. Tokens without padding; memory is "
+        f"{measured}. Each tool in "
         f"the quickest of its precisions, tried for {TRIED_STEPS} steps."
     )
 

@@ -15,6 +15,8 @@ pytestmark = [pytest.mark.browser, pytest.mark.model, pytest.mark.timeout(1500)]
 
 CORRECTED = "Certainly. Harbor costs 42 dollars a month; what would you use it for?"
 STEPS = 6
+# Enough for a verdict; both models answer each.
+CASES = 10
 # Training and generating share two cores with the browser, and perhaps with other tests.
 PATIENCE_MS = 300_000
 
@@ -170,12 +172,12 @@ def _watch_it_live(page: Page) -> None:
     canvas = page.locator('[data-curve="loss"] canvas')
     expect(canvas).to_be_visible()
     page.evaluate("() => { window.stillTheSamePage = true }")
-    _wait_for_step(page, 1)
-    before = canvas.evaluate("canvas => canvas.toDataURL()")
-    _wait_for_step(page, 3)
-    page.wait_for_function(
-        "([canvas, before]) => canvas.toDataURL() !== before", arg=[canvas.element_handle(), before]
+    # The page itself notes what is drawn: this process may look too late.
+    canvas.evaluate(
+        "canvas => { window.drawn = new Set(); setInterval(() => window.drawn.add(canvas.toDataURL()), 50) }"
     )
+    _wait_for_step(page, 3)
+    page.wait_for_function("() => window.drawn.size > 2")
     assert page.evaluate("() => window.stillTheSamePage"), "the page was loaded anew"
     page.reload()
     expect(canvas).to_be_visible()
@@ -207,20 +209,20 @@ def _wait_for_step(page: Page, step: int) -> None:
 def _evaluate(page: Page) -> None:
     page.get_by_role("link", name="Evaluate", exact=True).click()
     page.get_by_label("Suite").select_option(label="General ability, English")
+    page.get_by_label("Cases at most").fill(str(CASES))
     page.get_by_role("button", name="Start the evaluation").click()
     page.wait_for_url(re.compile(r"/evaluations/\d+$"))
     expect(page.get_by_role("heading", name="Cases", exact=True)).to_be_visible(timeout=2 * PATIENCE_MS)
-    cases = page.locator("[data-case]").count()
-    assert cases > 0
+    expect(page.locator("[data-case]")).to_have_count(CASES)
     for side in ("base", "tuned"):
         answers = page.locator(f"[data-case] .answer--{side} .case__text--evidence").all_text_contents()
-        assert len(answers) > cases // 2
+        assert len(answers) > CASES // 2
     expect(page.locator(".stat").filter(has_text="Checks passed")).to_contain_text("→")
-    expect(page.locator(".verdict")).to_contain_text("20 cases")
+    expect(page.locator(".verdict")).to_contain_text(f"{CASES} cases")
     expect(page.get_by_text("Both models answered greedily")).to_be_visible()
     assert_accessible(page)
     page.get_by_role("navigation", name="From the imports to the files").get_by_role("link").nth(4).click()
-    expect(page.locator("#run-results")).to_contain_text("of 20 checks")
+    expect(page.locator("#run-results")).to_contain_text(re.compile(r"of \d+ checks"))
     expect(page.locator("#run-results")).to_contain_text("Held-out loss in the evaluation, base → tuned")
 
 

@@ -8,6 +8,7 @@ from fastapi import FastAPI
 from app.accounts.models import Role
 from app.checklists.items import OF_SOME, TITLES
 from app.core.database import transaction
+from app.core.storage import Storage
 from app.exports.handler import scores_of
 from app.exports.work import Scores
 from app.jobs import service as jobs
@@ -163,3 +164,25 @@ def _card(scores: Scores) -> str:
     card = model_card(provenance, TrainingConfig(), result, adapter_style(provenance), scores)
     assert "## Checklist\n\n**Data**" in card
     return card
+
+
+def test_what_a_run_under_way_has_not_yet_is_not_held_against_it(app: FastAPI, storage: Storage) -> None:
+    with transaction(app.state.engine) as session:
+        run, job = make_run(session, storage, changes={"sample_count": 2})
+        claim = jobs.claim(session, job.id or 0, owner="w", lease_seconds=30)
+        assert claim is not None
+        run_id = run.id
+    reader = make_person(app, Role.ANNOTATOR)
+
+    def evidence() -> dict[str, str]:
+        items = reader.api.get(f"/api/v1/runs/{run_id}/checklist").json()
+        return {item["code"]: item["evidence"] for item in items}
+
+    under_way = evidence()
+    for code in ("eval_loss", "vibe_check", "device_memory"):
+        assert "so far" in under_way[code], under_way[code]
+    with transaction(app.state.engine) as session:
+        jobs.finish(session, claim, state=JobState.SUCCEEDED, result={})
+    over = evidence()
+    assert "choose some sample prompts" in over["vibe_check"]
+    assert "measure it more often" in over["eval_loss"]

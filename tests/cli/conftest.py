@@ -130,7 +130,7 @@ def live(app: FastAPI, settings: Settings) -> Iterator[LiveServer]:
     thread.join(10)
 
 
-def wait_until(true: Callable[[], object], what: str, seconds: float = 60.0) -> None:
+def wait_until(true: Callable[[], object], what: str, seconds: float = 120.0) -> None:
     """Wait for something; a test that waits in vain says for what."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
@@ -162,7 +162,7 @@ class Serving:
     def is_up(self) -> bool:
         """Whether it answers."""
         try:
-            return httpx.get(f"{self.url}/healthz", timeout=2, verify=False).status_code == 200
+            return httpx.get(f"{self.url}/healthz", timeout=60, verify=False).status_code == 200
         except httpx.HTTPError:
             return False
 

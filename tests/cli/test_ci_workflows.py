@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree as ET
@@ -17,6 +18,7 @@ import yaml
 
 from app.accounts.first_run import read_local_token
 from tests.cli.conftest import ROOT, environment, serving, wait_until
+from tests.support import held_jobs
 from tests.support.small_runs import base_folder
 
 pytestmark = pytest.mark.timeout(900)
@@ -48,8 +50,14 @@ def test_both_systems_run_the_same_commands_and_keep_the_report() -> None:
 
 @contextmanager
 def _studio(folder: Path, port: int | None = None) -> Iterator[Any]:
-    roots = json.dumps([str(base_folder().parent)])
-    with serving(folder, port=port, SFT_STUDIO_MODEL_ROOTS=roots, SFT_STUDIO_LEASE_SECONDS="5") as server:
+    """Its jobs do not begin while there is a file `held` in this folder."""
+    more = {
+        "SFT_STUDIO_MODEL_ROOTS": json.dumps([str(base_folder().parent)]),
+        "SFT_STUDIO_LEASE_SECONDS": "5",
+        "PYTHONPATH": f"{held_jobs.FOLDER}:{ROOT}",
+        "HELD_WHILE": str(folder / "held"),
+    }
+    with serving(folder, port=port, **more) as server:
         yield server
 
 
@@ -74,25 +82,28 @@ def test_from_import_to_gate_and_away_with_a_restart_of_the_server_in_the_middle
         for step in steps[1:3]:
             _finished(_step(step, desk, place))
         training = _step(steps[3], desk, place)
-        api = httpx.Client(base_url=server.url, headers={"Authorization": f"Bearer {token}"}, timeout=20)
+        api = httpx.Client(base_url=server.url, headers={"Authorization": f"Bearer {token}"}, timeout=120)
         wait_until(lambda: api.get("/api/v1/runs").json(), "the run is in the queue")
         server.process.send_signal(signal.SIGTERM)
-        assert server.process.wait(60) == 0
-        assert training.poll() is None
+        assert server.process.wait(120) == 0
+        wait_until(lambda: "trying again" in training.said, "the command says that the server is away")
+        assert training.process.poll() is None
     with _studio(tmp_path, server.port) as server:
-        said = _finished(training)
-        assert "trying again" in said
+        _finished(training)
         run = json.loads((desk / "run.json").read_text())
         assert run["job"]["state"] == "succeeded"
         for step in steps[4:]:
             _finished(_step(step, desk, place))
+        (tmp_path / "held").touch()
         taken = _step({"run": f"sft-studio export --run {run['id']} --as adapter --out adapter"}, desk, place)
         wait_until(lambda: _export_state(api, run["id"]) == "running", "the files are being made")
         for process in server.family():
             process.kill()
+        wait_until(lambda: "trying again" in taken.said, "the command says that the server is away")
+        (tmp_path / "held").unlink()
     # Nobody is left who could hand the job back: it is taken up again once its lease has run out.
     with _studio(tmp_path, server.port):
-        assert "trying again" in _finished(taken)
+        _finished(taken)
     assert (desk / "adapter" / "adapter_model.safetensors").stat().st_size > 0
     root = ET.parse(desk / "gate.xml").getroot()
     assert (root.attrib["failures"], root.attrib["errors"]) == ("0", "0")
@@ -108,21 +119,34 @@ def _export_state(api: httpx.Client, run_id: int) -> str | None:
     return states[0] if states else None
 
 
-def _step(step: dict[str, Any], desk: Path, place: dict[str, str]) -> subprocess.Popen[str]:
+@dataclass(frozen=True)
+class _Step:
+    """A step of a workflow that is under way, and what it has printed so far."""
+
+    process: "subprocess.Popen[str]"
+    output: Path
+
+    @property
+    def said(self) -> str:
+        return self.output.read_text(encoding="utf-8")
+
+
+def _step(step: dict[str, Any], desk: Path, place: dict[str, str]) -> _Step:
     """As the runner starts it."""
     shell = [shutil.which("bash") or "bash", "--noprofile", "--norc", "-eo", "pipefail", "-c", step["run"]]
-    return subprocess.Popen(
-        shell,
-        cwd=desk,
-        env=place,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
+    output = desk.parent / "said.txt"
+    with output.open("wb") as file:
+        process = subprocess.Popen(
+            shell,
+            cwd=desk,
+            env=place,
+            stdin=subprocess.DEVNULL,
+            stdout=file,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+    return _Step(process, output)
 
 
-def _finished(process: subprocess.Popen[str]) -> str:
-    said, _nothing = process.communicate(timeout=240)
-    assert process.returncode == 0, said
-    return said
+def _finished(step: _Step) -> None:
+    assert step.process.wait(240) == 0, step.said

@@ -8,6 +8,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tomllib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -20,7 +21,7 @@ import typer
 
 from app.cli.commands import build
 from app.cli.exit_codes import NOT_JUDGED
-from tests.cli.conftest import ROOT, LiveServer, all_gone, environment, wait_until
+from tests.cli.conftest import ROOT, LiveServer, all_gone, environment, in_this_process, wait_until
 from tests.support.command_lines import all_command_lines, healthcheck_of_web, studio_commands
 from tests.support.servers import free_port
 from tests.support.tokenizers import smollm2_folder
@@ -141,7 +142,7 @@ def test_a_command_that_lasts_gets_ready_and_ends_when_told_to(
         job = next((line.split()[1] for line in it.said.splitlines() if line.startswith("job ")), "")
         os.kill(int(job) if behind_shell else it.process.pid, signal.SIGTERM)
         assert it.process.wait(60) == code, it.said
-        wait_until(lambda: all_gone(family), "every process is gone", 10)
+        wait_until(lambda: all_gone(family), "every process is gone")
         assert "Traceback" not in it.said
 
 
@@ -274,3 +275,9 @@ def test_a_process_that_a_test_starts_hears_sigint_however_the_tests_were_starte
     code = "import signal; print(signal.getsignal(signal.SIGINT) is signal.default_int_handler)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
     assert done.stdout.strip() == "True"
+
+
+def test_the_program_tells_its_version_which_is_that_of_its_package(tmp_path: Path) -> None:
+    said = in_this_process("--version", data_dir=tmp_path)
+    packaged = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]["version"]
+    assert (said.code, said.stdout, said.stderr) == (0, f"sft-studio {packaged}\n", "")

@@ -85,7 +85,7 @@ def test_a_run_that_nobody_has_begun_is_simply_stopped(
 @contextmanager
 def paused(app: FastAPI, storage: Storage, ends: JobState) -> Iterator[tuple[str, list[bool]]]:
     """A paused run with a loss of before, that a worker takes up as soon as it may, measures once more and ends so. Its id, and
-    whether the worker has ended it."""
+    whether the worker has come to its end."""
     reason = Failure(FailureCode.UNEXPECTED, Sentence.of("The device is gone."))
     with transaction(app.state.engine) as session:
         run_id, job_id, claim = _under_way(session, storage)
@@ -104,11 +104,11 @@ def paused(app: FastAPI, storage: Storage, ends: JobState) -> Iterator[tuple[str
                 session, again, lease_seconds=300, events=[(EventKind.EVAL, {"step": 2, "eval_loss": 1.75})]
             )
         time.sleep(0.5)
+        told.append(True)  # before the end can be seen by whoever waits for it
         with transaction(app.state.engine) as session:
             failure = reason if ends is JobState.FAILED else None
             result = None if failure else run_result()
             jobs.finish(session, again, ends, failure=failure, result=result)
-        told.append(True)
 
     thread = threading.Thread(target=work, daemon=True)
     thread.start()

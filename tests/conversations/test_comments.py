@@ -53,4 +53,4 @@ def test_comments_are_settled_by_anybody_and_deleted_by_their_author_or_a_review
     assert annotator.api.get(api).json() == []
     for body in ({"text": " "}, {"text": "x", "turn": 9}, {"text": "x" * 2001}):
         assert annotator.api.post(api, json=body).status_code == 422
-    assert "1 to 2000 characters" in annotator.browser.post(f"{path}/comments", data={"text": ""}).text
+    assert "1 to 2,000 characters" in annotator.browser.post(f"{path}/comments", data={"text": ""}).text

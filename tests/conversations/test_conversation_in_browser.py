@@ -19,7 +19,7 @@ pytestmark = pytest.mark.browser
 def page(browser: Browser, url: str, reviewer: Person) -> Iterator[Page]:
     with signed_in(browser, url, reviewer) as context:
         page = context.new_page()
-        page.set_default_timeout(15_000)
+        page.set_default_timeout(60_000)
         faults = faults_of(page)
         yield page
     assert faults == []
@@ -238,7 +238,7 @@ def test_words_typed_just_before_the_tab_closes_are_saved(
     page.close()
     wait_until(
         lambda: stored(reviewer, number)[0] == "What does it cost? Per month?",
-        timeout_seconds=10,
+        timeout_seconds=240,
         what="saving the last words",
     )
     again = context.new_page()

@@ -70,11 +70,11 @@ TWICE = [{"type": "function", "function": {"name": "price"}}] * 2
 FAULTS: dict[str, tuple[dict[str, Any], Told]] = {
     "too many messages": (
         {"messages": [DIALOGUE[0]] * (limits.MESSAGES + 1)},
-        ("too_many_messages", "A conversation can have at most 2000 messages. Split it."),
+        ("too_many_messages", "A conversation can have at most 2,000 messages. Split it."),
     ),
     "a long text": (
         {"messages": [{"role": "user", "content": "x" * 200_001}]},
-        ("text_too_long", "Turn 1: “content” is longer than 200000 characters."),
+        ("text_too_long", "Turn 1: “content” is longer than 200,000 characters."),
     ),
     "a long label": (
         {"messages": DIALOGUE[:1], "stage": "x" * 61},

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 import app.masking
+from tests.support.sources import files, nodes_of, tree_of
 
 ROOT = Path(__file__).parents[2]
 # Each domain may import those before it (and core).
@@ -61,7 +62,7 @@ WORKER_SIDES = ("parent", "work")
 
 
 def _imports(path: Path) -> Iterator[tuple[int, str]]:
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    for node in nodes_of(path):
         if isinstance(node, ast.Import):
             for alias in node.names:
                 yield node.lineno, alias.name
@@ -75,15 +76,11 @@ def _imports(path: Path) -> Iterator[tuple[int, str]]:
 
 def _names_from(path: Path, package: str) -> Iterator[tuple[int, str]]:
     """What a file imports from a package; modules below it by their whole name."""
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    for node in nodes_of(path):
         if isinstance(node, ast.ImportFrom) and node.module == package:
             for alias in node.names:
                 yield node.lineno, alias.name
     yield from ((line, name) for line, name in _imports(path) if name.startswith(f"{package}."))
-
-
-def _files(folder: str) -> list[Path]:
-    return sorted((ROOT / folder).rglob("*.py"))
 
 
 def _domain(module: str) -> str:
@@ -94,7 +91,7 @@ def _domain(module: str) -> str:
 def test_the_app_imports_nothing_that_needs_torch() -> None:
     wrong = [
         f"{path.relative_to(ROOT)}:{line} imports {name}"
-        for path in _files("app")
+        for path in files("app")
         for line, name in _imports(path)
         if name.split(".")[0] in TORCH_SIDE
     ]
@@ -103,7 +100,7 @@ def test_the_app_imports_nothing_that_needs_torch() -> None:
 
 def test_domains_import_only_what_lies_below_them() -> None:
     wrong = []
-    for path in _files("app"):
+    for path in files("app"):
         own = path.relative_to(ROOT / "app").parts[0].removesuffix(".py")
         if own in WIRING or own in PURE or own == "__init__":
             continue
@@ -119,7 +116,7 @@ def test_commands_processes_and_client_import_one_way() -> None:
     wrong = [
         f"{path.relative_to(ROOT)}:{line} imports {name}"
         for place, package in enumerate(OUTSIDE)
-        for path in _files(f"app/{package}")
+        for path in files(f"app/{package}")
         for line, name in _imports(path)
         if _domain(name) in OUTSIDE[place + 1 :]
     ]
@@ -130,7 +127,7 @@ def test_the_workers_parent_and_its_children_do_not_import_each_other() -> None:
     wrong = [
         f"{path.relative_to(ROOT)}:{line} imports {name}"
         for side, other in (WORKER_SIDES, WORKER_SIDES[::-1])
-        for path in _files(f"worker/{side}")
+        for path in files(f"worker/{side}")
         for line, name in _imports(path)
         if name.startswith(f"worker.{other}")
     ]
@@ -143,7 +140,7 @@ def test_pure_packages_import_neither_database_nor_web(package: str) -> None:
     below = (*BELOW, *(f"app.{name}" for name in PURE[: PURE.index(package) + 1]))
     wrong = [
         f"{path.relative_to(ROOT)}:{line} imports {name}"
-        for path in _files(f"app/{package}")
+        for path in files(f"app/{package}")
         for line, name in _imports(path)
         if not name.startswith(below) and name.split(".")[0] not in allowed
     ]
@@ -158,8 +155,8 @@ def test_sentences_lie_below_everything_and_mark_every_message() -> None:
     marks = [
         str(path.relative_to(ROOT))
         for folder in ("app", "worker")
-        for path in _files(folder)
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        for path in files(folder)
+        for node in nodes_of(path)
         if (isinstance(node, ast.FunctionDef) and node.name == "N_")
         or (isinstance(node, ast.Name) and node.id == "N_" and isinstance(node.ctx, ast.Store))
     ]
@@ -170,7 +167,7 @@ def test_masking_is_used_through_its_door() -> None:
     wrong = [
         f"{path.relative_to(ROOT)}:{line} imports {name}"
         for folder in ("app", "worker")
-        for path in _files(folder)
+        for path in files(folder)
         if not path.is_relative_to(ROOT / "app/masking")
         for line, name in _names_from(path, "app.masking")
         if name not in app.masking.__all__
@@ -182,7 +179,7 @@ def test_the_list_of_tables_names_every_module_that_has_one() -> None:
     named = {name for _, name in _imports(ROOT / "app/tables.py")}
     having = {
         ".".join(path.relative_to(ROOT).with_suffix("").parts)
-        for path in _files("app")
+        for path in files("app")
         if "table=True" in path.read_text("utf-8") and path.name == "models.py"
     }
     assert having <= named
@@ -221,9 +218,8 @@ def test_every_module_says_what_it_is_for() -> None:
     silent = [
         str(path.relative_to(ROOT))
         for folder in ("app", "worker")
-        for path in _files(folder)
-        if path.read_text(encoding="utf-8").strip()
-        and not ast.get_docstring(ast.parse(path.read_text(encoding="utf-8")))
+        for path in files(folder)
+        if path.read_text(encoding="utf-8").strip() and not ast.get_docstring(tree_of(path))
     ]
     assert silent == []
 
@@ -232,14 +228,14 @@ def test_functions_and_files_stay_small() -> None:
     long_files = [
         f"{path.relative_to(ROOT)}: {lines} lines"
         for folder in ("app", "worker", "tests")
-        for path in _files(folder)
+        for path in files(folder)
         if (lines := len(path.read_text(encoding="utf-8").splitlines())) > 400
     ]
     long_functions = [
         f"{path.relative_to(ROOT)}:{node.lineno} {node.name}: {node.end_lineno - node.lineno + 1} lines"
         for folder in ("app", "worker")
-        for path in _files(folder)
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        for path in files(folder)
+        for node in nodes_of(path)
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
         and node.end_lineno is not None
         and node.end_lineno - node.lineno + 1 > 60
@@ -268,11 +264,11 @@ def test_dialogues_travel_as_typed_dictionaries() -> None:
         return "dict[str, Any]" in text or "Mapping[str, Any]" in text
 
     wrong = []
-    for path in [*_files("app"), *_files("worker")]:
+    for path in [*files("app"), *files("worker")]:
         place = str(path.relative_to(ROOT))
         if place.startswith(tuple(READERS)) or path.name in ("schemas.py", "dialogue_schemas.py"):
             continue
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        for node in nodes_of(path):
             name = ""
             if isinstance(node, ast.arg):
                 name = node.arg
@@ -288,7 +284,7 @@ def test_no_property_holds_up_other_instances_while_it_is_found() -> None:
     wrong = [
         f"{path.relative_to(ROOT)}:{line}"
         for folder in ("app", "worker")
-        for path in _files(folder)
+        for path in files(folder)
         for line, name in _names_from(path, "functools")
         if name == "cached_property"
     ]
@@ -303,7 +299,7 @@ TESTED_BY_NAME = ("masking", "dialogue", "jobs", "core")
 def test_each_module_has_a_test_of_its_name(package: str) -> None:
     missing = [
         str(test.relative_to(ROOT))
-        for path in _files(f"app/{package}")
+        for path in files(f"app/{package}")
         if path.name != "__init__.py" and _defines_functions(path)
         if not (
             test := ROOT / "tests" / path.relative_to(ROOT / "app").with_name(f"test_{path.name}")
@@ -313,5 +309,4 @@ def test_each_module_has_a_test_of_its_name(package: str) -> None:
 
 
 def _defines_functions(path: Path) -> bool:
-    tree = ast.parse(path.read_text(encoding="utf-8"))
-    return any(isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) for node in ast.walk(tree))
+    return any(isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) for node in nodes_of(path))

@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
+from tests.support.sources import trees
+
 ROOT = Path(__file__).parents[2]
 ANYTHING: Final = ("dict[str, Any]", "Mapping[str, Any]", "dict[str, object]")
 # Typed things becoming JSON and back: whatever calls these has a class already.
@@ -160,15 +162,11 @@ def _used_elsewhere(trees: dict[Path, ast.Module]) -> set[tuple[str, str]]:
 
 
 def test_no_dictionary_of_anything_crosses_a_packages_border() -> None:
-    trees = {
-        path: ast.parse(path.read_text(encoding="utf-8"))
-        for folder in ("app", "worker")
-        for path in sorted((ROOT / folder).rglob("*.py"))
-    }
-    used = _used_elsewhere(trees)
+    by_path = dict(trees("app", "worker"))
+    used = _used_elsewhere(by_path)
     crossing = {
         f"{_module(path)}.{whole}"
-        for path, tree in trees.items()
+        for path, tree in by_path.items()
         for top, whole in _untyped(tree)
         if (_module(path), top) in used
     }

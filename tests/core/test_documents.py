@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.core.test_architecture import ORDER, OUTSIDE, PURE
+from tests.support.sources import tree_of
 
 ROOT = Path(__file__).parents[2]
 # A newcomer sees at a glance what so many modules are for; a package with more has a map.
@@ -49,7 +50,7 @@ def test_a_map_names_nothing_that_is_not_there(package: Path) -> None:
 
 
 def _named(package: Path) -> list[str]:
-    text = ast.get_docstring(ast.parse((package / "__init__.py").read_text(encoding="utf-8"))) or ""
+    text = ast.get_docstring(tree_of(package / "__init__.py")) or ""
     return re.findall(r"`(\w+)/?`", text)
 
 

@@ -5,6 +5,8 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+from tests.support.sources import files, nodes_of
+
 ROOT = Path(__file__).parents[2]
 # What waits for the database, a disk, a child or a clock, or works for long: nothing that the event loop may do.
 WAITS = {
@@ -39,10 +41,10 @@ class _Functions:
     def __init__(self) -> None:
         self.found: dict[tuple[str, str], ast.FunctionDef | ast.AsyncFunctionDef] = {}
         self.imported: dict[str, dict[str, tuple[str, str]]] = {}
-        for path in sorted((ROOT / "app").rglob("*.py")):
+        for path in files("app"):
             module = ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
             names = self.imported.setdefault(module, {})
-            for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            for node in nodes_of(path):
                 if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
                     self.found[module, node.name] = node
                 elif isinstance(node, ast.ImportFrom) and node.module:

@@ -80,7 +80,9 @@ def test_the_same_with_pages_and_with_changes(patient: FastAPI) -> None:
         assert all(status < 400 for status in asyncio.run(call(url)))
 
 
-def test_the_event_loop_goes_on_while_callers_wait_for_a_connection(app: FastAPI, annotator: Person) -> None:
+def test_the_event_loop_goes_on_while_callers_wait_for_a_connection(patient: FastAPI) -> None:
+    annotator = make_person(patient, Role.ANNOTATOR)
+
     async def call(url: str, held: ExitStack) -> tuple[list[int], list[int]]:
         async with client(url, headers=headers_of(annotator)) as callers:
             waiting = [asyncio.create_task(callers.get("/api/v1/datasets")) for _ in range(100)]
@@ -93,9 +95,9 @@ def test_the_event_loop_goes_on_while_callers_wait_for_a_connection(app: FastAPI
             await asyncio.to_thread(held.close)
             return [foreign.status_code, style.status_code], [(await task).status_code for task in waiting]
 
-    with ExitStack() as held, serving(app) as url:
-        for _ in range(app.state.engine.pool.size()):
-            held.enter_context(app.state.engine.connect())
+    with ExitStack() as held, serving(patient) as url:
+        for _ in range(patient.state.engine.pool.size()):
+            held.enter_context(patient.state.engine.connect())
         assert asyncio.run(call(url, held)) == ([421, 200], [200] * 100)
 
 

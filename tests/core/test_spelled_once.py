@@ -10,6 +10,8 @@ from itertools import combinations, product
 from pathlib import Path
 from typing import Final
 
+from tests.support.sources import trees
+
 ROOT = Path(__file__).parents[2]
 # Each module has its own of these by design.
 OF_EACH_MODULE = {"router", "logger", "_log", "__all__"}
@@ -84,11 +86,7 @@ SPELLED_TWICE: Final[dict[tuple[str, str], str]] = {
 
 @cache
 def _modules() -> list[tuple[str, ast.Module]]:
-    return [
-        (str(path.relative_to(ROOT)), ast.parse(path.read_text(encoding="utf-8")))
-        for folder in ("app", "worker")
-        for path in sorted((ROOT / folder).rglob("*.py"))
-    ]
+    return [(str(path.relative_to(ROOT)), tree) for path, tree in trees("app", "worker")]
 
 
 def _constants(tree: ast.Module) -> Iterator[tuple[str, ast.expr]]:

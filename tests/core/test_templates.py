@@ -44,3 +44,23 @@ def test_a_page_says_what_it_reads(page: str) -> None:
 def test_what_a_page_reads_is_given_where_it_is_rendered(page: str) -> None:
     missing = {name for name, places in sources(page, PAGES[page]).items() if not places}
     assert sorted((missing & needed_by(page)) - OF_ITS_PARTS) == []
+
+
+def test_every_chart_has_words_for_having_no_values() -> None:
+    bare = [
+        f"{path.relative_to(TEMPLATES)}: {tag}"
+        for path in TEMPLATES.rglob("*.html")
+        for tag in re.findall(r"<[^<]*data-(?:curve|line-chart)=[^<]*>", path.read_text(encoding="utf-8"))
+        if "data-empty=" not in tag
+    ]
+    assert bare == []
+
+
+def test_what_asks_for_a_part_of_an_answer_does_not_hand_that_down_to_the_forms_in_it() -> None:
+    handing_down = [
+        f"{path.relative_to(TEMPLATES)}: {tag}"
+        for path in TEMPLATES.rglob("*.html")
+        for tag in re.findall(r"<[^<]*hx-select=[^<]*>", path.read_text(encoding="utf-8"))
+        if 'hx-disinherit="hx-select"' not in tag
+    ]
+    assert handing_down == []

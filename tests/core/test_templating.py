@@ -35,6 +35,14 @@ def test_pages_escape_what_people_write_and_stop_at_unknown_names() -> None:
         environment.from_string("{{ nothing }}").render()
 
 
+def test_words_with_values_escape_them_and_write_amounts_in_groups_of_digits() -> None:
+    page = templating.templates.from_string(
+        """{{ _("By %(name)s: %(count)d; run %(id)d", name=name, count=12345, id=4321) }} """
+        """{{ ngettext("%(num)d run", "%(num)d runs", 25757) }}"""
+    )
+    assert page.render(name="<b>") == "By &lt;b&gt;: 12,345; run 4321 25,757 runs"
+
+
 def test_a_notice_travels_in_a_header() -> None:
     (header,) = templating.toast("Saved “x”.", undo_url="/undo").values()
     assert json.loads(header)["toast"] == {

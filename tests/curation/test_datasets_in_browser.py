@@ -22,7 +22,7 @@ GOOD = json.dumps({"messages": DIALOGUE}).encode()
 def page(browser: Browser, url: str, reviewer: Person) -> Iterator[Page]:
     with signed_in(browser, url, reviewer) as context:
         page = context.new_page()
-        page.set_default_timeout(15_000)
+        page.set_default_timeout(60_000)
         yield page
 
 

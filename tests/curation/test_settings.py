@@ -204,7 +204,7 @@ def test_a_dataset_is_renamed_and_deleted_by_page(engineer: Person, dataset_id: 
     assert "already a dataset named “Taken”" in visible_text(wrong.text)
     assert "kept &lt;b&gt;" in wrong.text
     long = engineer.browser.post(f"{path}/settings", data={"name": "Calls", "description": "x" * 2001})
-    assert "longer than 2000 characters" in visible_text(long.text)
+    assert "longer than 2,000 characters" in visible_text(long.text)
     done = engineer.browser.post(f"{path}/settings", data={"name": "Renamed", "description": "Why"})
     assert (done.status_code, done.headers["location"]) == (303, path)
     assert "Renamed" in visible_text(engineer.browser.get(path).text)

@@ -14,10 +14,20 @@ import psutil
 from tests.faults.afterwards import kill_in_what_follows
 from tests.faults.outages import break_postgres, fill_disk, flush_redis, lose_both_servers, stop_redis
 from tests.faults.places import Place, embedded, on_servers, on_small_disk
-from tests.faults.studio import PATIENCE_SECONDS, Told, child_of, end_of, start, wait_for_event
+from tests.faults.studio import (
+    FINAL,
+    PATIENCE_SECONDS,
+    Told,
+    child_of,
+    end_of,
+    kept,
+    patient,
+    start,
+    wait_for_event,
+)
 from tests.faults.together import disturb_sweep, hand_over_curriculum
 from tests.faults.web import kill_web
-from tests.support.installation import Studio
+from tests.support.installation import ENDLESS, Studio
 from tests.support.workers import running_worker, wait_until
 
 Check = dict[str, Any]
@@ -26,11 +36,37 @@ Check = dict[str, Any]
 def kill_child(studio: Studio, check: Check, dice: random.Random) -> list[Told]:
     """The job's process is killed: another attempt goes on, or, where the system does not tell what it kills for memory, the job ends
     with that reason."""
-    with running_worker(studio.settings) as worker:
-        job = start(studio, check)
+    with running_worker(patient(studio)) as worker:
+        job = start(studio, check, max_steps=ENDLESS)
         child = child_of(worker.pid)
         time.sleep(dice.uniform(0, 3))
         child.kill()
+        wait_until(
+            lambda: studio.job(job["id"])["state"] in FINAL or studio.job(job["id"])["attempt"] == 2,
+            timeout_seconds=PATIENCE_SECONDS,
+            what="another attempt, or the end",
+        )
+        return [kept(studio, job["id"])]
+
+
+def kill_tool(studio: Studio, check: Check, dice: random.Random) -> list[Told]:
+    """The process of another trainer is killed, below a child that lives on: as with a child."""
+    return _kill_below(studio, check, dice, "train.py", backend="trl")
+
+
+def kill_other_process(studio: Studio, check: Check, dice: random.Random) -> list[Told]:
+    """The second process of a run is killed: as with a child."""
+    return _kill_below(studio, check, dice, "worker.work.training.other_process", num_processes=2)
+
+
+def _kill_below(studio: Studio, check: Check, dice: random.Random, word: str, **changes: Any) -> list[Told]:
+    """Of the child's own processes the one with this word in its command, once it has trained."""
+    with running_worker(studio.settings) as worker:
+        job = start(studio, check, **changes)
+        wait_for_event(studio, job["id"], "metric")
+        [found] = [one for one in child_of(worker.pid).children(recursive=True) if word in one.cmdline()]
+        time.sleep(dice.uniform(0, 1))
+        found.kill()
         return [end_of(studio, job["id"])]
 
 
@@ -49,23 +85,26 @@ def kill_worker(studio: Studio, check: Check, dice: random.Random) -> list[Told]
 def freeze_worker(studio: Studio, check: Check, dice: random.Random) -> list[Told]:
     """The worker stands still past its lease and comes back: what it writes then changes nothing, its child ends."""
     with running_worker(studio.settings) as worker:
-        job = start(studio, check)
+        job = start(studio, check, max_steps=ENDLESS)
         wait_for_event(studio, job["id"], "metric")
         child = child_of(worker.pid)
         worker.send_signal(signal.SIGSTOP)
+        before = studio.job(job["id"])["attempt"]
         try:
-            with running_worker(studio.settings):
+            with running_worker(patient(studio)):
                 wait_until(
-                    lambda: studio.job(job["id"])["attempt"] == 2,
+                    lambda: studio.job(job["id"])["attempt"] > before,
                     timeout_seconds=PATIENCE_SECONDS,
                     what="the rescue by the other worker",
                 )
                 time.sleep(dice.uniform(0, 1))
                 worker.send_signal(signal.SIGCONT)
-                told = end_of(studio, job["id"])
+                assert psutil.wait_procs([child], timeout=PATIENCE_SECONDS)[1] == [], (
+                    "the frozen worker's child goes on"
+                )
+                told = kept(studio, job["id"])
         finally:
             worker.send_signal(signal.SIGCONT)
-        assert psutil.wait_procs([child], timeout=20)[1] == [], "the frozen worker's child goes on"
         return [told]
 
 
@@ -117,6 +156,8 @@ class Scenario:
 
 SCENARIOS: dict[str, Scenario] = {
     "child killed": Scenario(kill_child, ends=frozenset({"failed"})),
+    "another trainer killed": Scenario(kill_tool, ends=frozenset({"failed"})),
+    "second process killed": Scenario(kill_other_process, ends=frozenset({"failed"})),
     "worker killed": Scenario(kill_worker),
     "worker frozen past its lease": Scenario(freeze_worker),
     "web server killed": Scenario(kill_web),

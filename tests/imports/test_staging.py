@@ -284,7 +284,7 @@ def test_where_no_worker_runs_the_web_process_sweeps(app: FastAPI, dataset_id: i
             return len(session.exec(select(DatasetOperation)).all())
 
     def wait_until_swept() -> None:
-        wait_until(lambda: left() == 0, timeout_seconds=30, what="the sweeping")
+        wait_until(lambda: left() == 0, timeout_seconds=240, what="the sweeping")
 
     async def until_swept() -> None:
         sweeping = asyncio.create_task(keep_sweeping(engine, every_seconds=0.01))

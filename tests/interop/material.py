@@ -4,8 +4,8 @@ import json
 import math
 import shutil
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -176,14 +176,18 @@ def expected_batches(material: Material) -> list[list[tuple[list[int], list[int]
     size = config.per_device_train_batch_size
     rows = [(ids.tolist(), labels.tolist()) for ids, labels in (arrays.sample(int(at)) for at in places)]
     found = []
-    for epoch in range(math.ceil(STEPS / math.ceil(len(rows) / size))):
+    steps = max(STEPS, config.max_steps)
+    for epoch in range(math.ceil(steps / math.ceil(len(rows) / size))):
         order = epoch_order(len(rows), config.seed, epoch)
         found += [[rows[at] for at in order[start : start + size]] for start in range(0, len(rows), size)]
     return found
 
 
-def train_in_the_studio(material: Material, folder: Path) -> Trained:
-    """A run exactly as the worker starts one: its child process, its environment, its protocol."""
+def train_in_the_studio(
+    material: Material, folder: Path, after_step: Callable[[Trained], None] = lambda _trained: None
+) -> Trained:
+    """A run exactly as the worker starts one: its child process, its environment, its protocol. `after_step` gets all that was
+    told until then."""
     folder.mkdir()
     job = folder / "job.json"
     job_input = {
@@ -202,7 +206,7 @@ def train_in_the_studio(material: Material, folder: Path) -> Trained:
         "output_dir": str(folder / "out"),
     }
     job.write_text(json.dumps(whole))
-    found, ended = Trained(batches=expected_batches(material)), [0.0]
+    found, before = Trained(batches=expected_batches(material)), 0.0
     child = ChildProcess(job, folder / "log.txt", allocator_environment())
     child.start()
     try:
@@ -214,12 +218,14 @@ def train_in_the_studio(material: Material, folder: Path) -> Trained:
                     case "eval":
                         found.held_out[message["step"]] = message["eval_loss"]
                     case "progress":
-                        ended.append(time.perf_counter())
+                        now = time.perf_counter()
+                        found.seconds.append(now - before)
+                        before = now
+                        after_step(found)
                     case "result":
                         found.peak_memory_bytes = message["peak_memory_bytes"]
                     case "failed":
                         raise RuntimeError(said(message))
     finally:
         child.close()
-    found.seconds = [after - before for before, after in pairwise(ended)]
     return found

@@ -5,6 +5,7 @@ import shlex
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -35,8 +36,11 @@ def install(tool: str) -> None:
     subprocess.run([str(HERE / "install"), tool, str(environments() / tool)], check=True)
 
 
-def train(tool: Tool, command: str, folder: Path) -> Trained:
-    """Run a command of an export's README in its folder, watched as the worker watches a backend. Raises JobFailed."""
+def train(
+    tool: Tool, command: str, folder: Path, after_step: Callable[[Trained], None] = lambda _trained: None
+) -> Trained:
+    """Run a command of an export's README in its folder, watched as the worker watches a backend. `after_step` gets all that
+    was told until then. Raises JobFailed."""
     found = Trained()
     deadline = time.monotonic() + SECONDS_AT_MOST
     with ToolProcess(python_of(tool), shlex.split(command), folder) as process:
@@ -45,12 +49,14 @@ def train(tool: Tool, command: str, folder: Path) -> Trained:
                 if told["event"] == "prepared":
                     process.send({"go": True})
                 _take(found, told)
+                if told["event"] == "step":
+                    after_step(found)
             if time.monotonic() > deadline:
                 raise TimeoutError(f"{tool}: {command}")
         for told in process.last_messages():
             _take(found, told)
         if code:
-            raise explain(tool, code, process.printed)
+            raise explain(tool, code, process.printed, for_memory=process.kills.one_came())
     return found
 
 

@@ -111,7 +111,7 @@ def test_events_that_come_while_listening_are_sent_and_shutdown_ends_the_stream(
                 session, claim, lease_seconds=30, events=[("eval", {"step": 1, "eval_loss": 2.0})]
             )
 
-    assert asyncio.run(asyncio.wait_for(listen(), 20)) == ["state", "state", "metric", "eval"]
+    assert asyncio.run(asyncio.wait_for(listen(), 120)) == ["state", "state", "metric", "eval"]
 
 
 def test_a_job_of_the_api_tells_its_error_in_the_readers_language(app: FastAPI, annotator: Person) -> None:
@@ -176,7 +176,7 @@ def test_a_stream_ends_with_the_sign_in_or_the_token_that_it_was_asked_for_with(
                 await asyncio.to_thread(end)
         return seen
 
-    assert asyncio.run(asyncio.wait_for(listen(), 20)) == ["state", "state", "metric"]
+    assert asyncio.run(asyncio.wait_for(listen(), 120)) == ["state", "state", "metric"]
 
 
 def test_a_person_follows_so_many_jobs_at_once_and_others_as_many(app: FastAPI, annotator: Person) -> None:

@@ -138,7 +138,11 @@ def test_each_wrong_value_is_one_sentence_that_names_the_setting() -> None:
     for name, text, sentence in (
         ("train_on", "user", "Strategy: choose one of assistant, last_assistant, content, all."),
         ("train_reasoning", "maybe", "Thinking: choose one of true, false."),
-        ("max_length", "0", "Length limit: enter a whole number from 1 to 1000000, or nothing for no limit."),
+        (
+            "max_length",
+            "0",
+            "Length limit: enter a whole number from 1 to 1,000,000, or nothing for no limit.",
+        ),
         ("argument.messages", "x", "The template argument “messages” is set by every rendering itself"),
     ):
         with pytest.raises(Invalid, match=re.escape(sentence)) as raised:

@@ -27,7 +27,7 @@ def page(app: FastAPI, browser: Browser, annotator: Person) -> Iterator[Page]:
         session.add(run)
     with serving(app) as url, signed_in(browser, url, annotator) as context:
         page = context.new_page()
-        page.set_default_timeout(10_000)
+        page.set_default_timeout(60_000)
         page.goto(f"{url}/playground")
         yield page
 
@@ -37,6 +37,17 @@ def chats(app: FastAPI) -> list[Job]:
         found = list(session.exec(select(Job).where(Job.kind == JobKind.CHAT).order_by(col(Job.id))))
         session.expunge_all()
         return found
+
+
+# What a page keeps of the answers that it waits for, for the case that it is loaded again.
+PENDING = """count => Object.entries(sessionStorage).some(([name, kept]) =>
+    name.startsWith("chat-") && Object.keys(JSON.parse(kept).pending).length === count)"""
+
+
+def wait_for_chats(app: FastAPI, page: Page, count: int, pending: int) -> None:
+    """Until the page knows the jobs of so many answers; how many were asked for by then."""
+    page.wait_for_function(PENDING, arg=pending)
+    assert len(chats(app)) == count
 
 
 def say(page: Page, words: str) -> None:
@@ -49,7 +60,7 @@ def test_a_new_dialogue_does_not_begin_with_the_old_ones_answer_and_a_failed_one
 ) -> None:
     say(page, "Hello")
     expect(page.locator("#chat-stop")).to_be_visible()
-    page.wait_for_timeout(500)
+    wait_for_chats(app, page, 2, pending=2)
     claims = []
     for job in chats(app):
         with transaction(app.state.engine) as session:
@@ -66,7 +77,7 @@ def test_a_new_dialogue_does_not_begin_with_the_old_ones_answer_and_a_failed_one
     expect(page.locator("#chat-stop")).to_be_hidden()
     say(page, "Again")
     expect(page.locator("#chat-stop")).to_be_visible()
-    page.wait_for_timeout(500)
+    wait_for_chats(app, page, 4, pending=2)
     # Loaded again, the page waits for the same answers.
     page.reload()
     expect(page.get_by_text("Again", exact=True)).to_have_count(2)
@@ -90,7 +101,7 @@ def test_a_new_dialogue_does_not_begin_with_the_old_ones_answer_and_a_failed_one
     page.get_by_role("button", name="Try again").click()
     expect(page.get_by_role("button", name="Try again")).to_have_count(0)
     expect(page.locator("#chat-stop")).to_be_visible()
-    page.wait_for_timeout(500)
+    wait_for_chats(app, page, 5, pending=1)
     (asked_again,) = chats(app)[4:]
     assert asked_again.payload["sides"] == base.payload["sides"]
     assert asked_again.payload["messages"] == base.payload["messages"]

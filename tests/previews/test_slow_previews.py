@@ -24,9 +24,9 @@ from tests.previews.conftest import DIALOGUE, MakeConversation, MakeModel
 from tests.support.live import serving
 from tests.support.people import Person, make_person
 
-# More than one person may ask for, and more than are rendered at a time. Each works for all of a rendering's time.
+# More than one person may ask for, and more than are rendered at a time. Each works for as long as it is let.
 SLOW = 12
-# Each rendering begins once the file is there, and then takes half of what it may take.
+# Each rendering begins once the file is there, and is then soon ended: how long it works is no matter here.
 RENDERER = """
 import sys, time; from pathlib import Path; sys.path.insert(0, sys.argv[1])
 from app.masking.templates import isolated_child
@@ -36,7 +36,7 @@ def when_let_go(*arguments):
         time.sleep(0.01)
     return answer(*arguments)
 isolated_child._answer = when_let_go
-isolated_child.RENDER_SECONDS /= 2
+isolated_child.RENDER_SECONDS /= 10
 isolated_child.main()
 """
 

@@ -63,6 +63,7 @@ def test_the_board_says_what_runs_where_and_when_what_waits_begins(
     assert board["workers"][0]["devices"][0]["cores"] == 4
     said = visible_text(engineer.browser.get("/queue").text)
     assert "25/100" in said
+    assert "Run 2 " in said
     assert "4 cores" in said
     assert "unknown" not in said
     run = visible_text(engineer.browser.get("/runs/4").text)
@@ -142,3 +143,34 @@ def test_every_kind_of_job_is_named_and_chats_are_nobodys_business(app: FastAPI,
     board = engineer.api.get("/api/v1/queue").json()
     assert {one["job"]["kind"] for one in board["waiting"]} == set(JobKind) - {"chat"}
     assert "calls.jsonl" in engineer.browser.get("/queue").text
+
+
+def test_a_paused_run_is_found_in_the_queue_and_goes_on_from_there(
+    annotator: Person, engineer: Person, queued: list[int]
+) -> None:
+    assert "Paused" not in visible_text(engineer.browser.get("/queue").text)
+    for run_id in (3, 4):
+        run = engineer.api.post(f"/api/v1/runs/{run_id}/pause")
+        assert run.status_code == 200, run.text
+    board = engineer.api.get("/api/v1/queue").json()
+    (paused, other) = board["paused"]
+    assert (paused["job"]["id"], paused["job"]["state"], paused["page"]) == (queued[1], "paused", "/runs/3")
+    assert board["waiting"] == []
+    assert f"/queue/jobs/{queued[1]}/resume" not in annotator.browser.get("/queue").text
+    said = engineer.browser.get("/queue", headers={"Accept-Language": "zh-CN"}).text
+    assert "已暂停" in visible_text(said)
+    part = engineer.browser.post(f"/queue/jobs/{queued[1]}/resume", headers={"HX-Request": "true"})
+    assert f'action="/queue/jobs/{queued[1]}/move"' in part.text
+    assert engineer.browser.post(f"/queue/jobs/{queued[1]}/resume").status_code == 409
+    # what was paused is dropped when it is cancelled, and the question says so
+    assert f'action="/queue/jobs/{other["job"]["id"]}/stop"' in part.text
+    assert engineer.browser.post(f"/queue/jobs/{queued[2]}/stop").status_code == 303
+    left = engineer.api.get("/api/v1/queue").json()
+    assert (left["paused"], [one["job"]["id"] for one in left["waiting"]]) == ([], [queued[1]])
+
+
+def test_what_is_no_run_cannot_go_on(app: FastAPI, engineer: Person) -> None:
+    with transaction(app.state.engine) as session:
+        job = jobs.enqueue(session, JobKind.EXPORT, created_by=Who("Mei"))
+    refused = engineer.browser.post(f"/queue/jobs/{job.id}/resume")
+    assert (refused.status_code, f"Job {job.id} is no run." in visible_text(refused.text)) == (404, True)

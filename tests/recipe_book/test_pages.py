@@ -34,8 +34,8 @@ def test_a_saved_recipe_is_listed_with_what_it_sets_and_offered_in_the_form_of_a
     page = engineer.browser.get("/recipes")
     shown = visible_text(page.text)
     assert "Calls Shared Short" in shown
-    assert "learning_rate 3e-5" in shown
-    assert "lora_r 16" in shown
+    assert "learning_rate 5e-5 → 3e-5" in shown
+    assert "lora_r 64 → 16" in shown
     assert 'href="/runs/new?recipe=Calls"' in page.text
     seen = annotator.browser.get("/recipes").text
     assert "Short" in seen
@@ -74,6 +74,21 @@ def test_a_change_meanwhile_is_shown_beside_what_was_typed_and_saving_again_take
     again = engineer.browser.post("/recipes/1", data={**mine, "version": field(behind.text, "version")})
     assert again.status_code == 303
     assert field(engineer.browser.get("/recipes/1").text, "lora_r") == "64"
+
+
+def test_what_was_typed_becomes_a_new_recipe_where_the_old_one_is_gone(
+    app: FastAPI, engineer: Person
+) -> None:
+    save(engineer)
+    other = make_person(app, Role.ENGINEER, "Li")
+    assert engineer.browser.post("/recipes/1/delete").status_code == 303
+    gone = other.browser.post("/recipes/1", data={**FORM, "version": "1", "lora_r": "32"})
+    assert (gone.status_code, "This recipe is gone" in visible_text(gone.text)) == (404, True)
+    assert 'action="/recipes"' in gone.text
+    assert (field(gone.text, "lora_r"), field(gone.text, "name")) == ("32", FORM["name"])
+    assert 'name="version"' not in gone.text
+    assert other.browser.post("/recipes", data={**FORM, "lora_r": "32"}).status_code == 303
+    assert "Calls Shared" in visible_text(engineer.browser.get("/recipes").text)
 
 
 def test_a_run_and_the_form_of_a_run_bring_their_settings(app: FastAPI, engineer: Person) -> None:

@@ -103,7 +103,10 @@ def test_a_run_goes_on_from_a_checkpoint_with_what_fits_and_nothing_else(
     for field, value in refused.items():
         code, answer = go_on(**{field: value})
         assert (code, answer["field"]) == (422, field), answer
-    assert go_on(max_steps=20)[1]["field"] == "num_train_epochs"
+    # The field that decides is named, as raising the other would change nothing.
+    for few, decides in (({"max_steps": 20}, "max_steps"), ({"num_train_epochs": 0.1}, "num_train_epochs")):
+        answer = go_on(**few)[1]
+        assert (answer["field"], answer["detail"].endswith(f"Raise {decides}.")) == (decides, True), answer
     assert go_on(learning_rate=7)[1]["field"] == "learning_rate"
     assert (
         engineer.api.post(f"/api/v1/runs/{run_id}/checkpoints/15/continue", json={}).json()["field"] == "step"

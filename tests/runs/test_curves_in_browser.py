@@ -11,7 +11,7 @@ from app.core.storage import Storage
 from app.jobs import service as jobs
 from tests.support.live import signed_in
 from tests.support.people import Person
-from tests.support.training import make_run, metric
+from tests.support.training import make_run, make_run_like, metric
 
 pytestmark = [pytest.mark.browser, pytest.mark.usefixtures("silent_bell")]
 # More than a screen is given at once.
@@ -146,3 +146,28 @@ def _size(plot: Locator) -> tuple[float, float]:
     box = plot.bounding_box()
     assert box is not None
     return box["width"], box["height"]
+
+
+def test_where_nothing_was_measured_words_stand_in_place_of_empty_axes(
+    app: FastAPI, browser: Browser, url: str, engineer: Person, storage: Storage
+) -> None:
+    with transaction(app.state.engine) as session:
+        _run, job = make_run(session, storage)
+        claim = jobs.claim(session, job.id or 0, owner="w", lease_seconds=300)
+        assert claim is not None
+        make_run_like(session, 1)
+    with signed_in(browser, url, engineer) as context:
+        page = context.new_page()
+        page.goto(f"{url}/runs/compare?run=1&run=2")
+        empty = page.locator(".chart__canvas--empty")
+        expect(empty).to_have_count(2)
+        said = "element => getComputedStyle(element, '::after').content"
+        assert empty.first.evaluate(said) == '"No values so far"'
+        expect(page.locator(".uplot").first).not_to_be_visible()
+        page.goto(f"{url}/runs/1")
+        expect(page.locator("#loss.chart__canvas--empty")).to_have_count(1)
+        # what is measured comes by itself, and the words go
+        with transaction(app.state.engine) as session:
+            jobs.heartbeat(session, claim, lease_seconds=300, events=[metric(1), metric(2)])
+        expect(page.locator("#loss.chart__canvas--empty")).to_have_count(0)
+        expect(page.locator("#loss .uplot")).to_be_visible()

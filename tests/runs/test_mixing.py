@@ -214,6 +214,8 @@ def test_a_plan_counts_what_is_mixed_in_and_the_command_line_asks_for_it_too(
         assert reason in live.run(*words[:5], "--mix", wrong).error
     assert live.run("import", str(APP_FOLDER / "samples" / "sales.en.jsonl"), "--dataset", "Bare").code == 0
     assert "has no frozen version. Freeze" in live.run(*words[:5], "--mix", "Bare").error
+    for itself in ("Calls", "Calls@1"):
+        assert "cannot be mixed in with itself" in live.run(*words[:5], "--mix", itself).error
     twice = live.run(*words, "--set", "mix_share=0.2")
     assert "by an option of its own" in twice.error
 

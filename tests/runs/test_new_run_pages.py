@@ -109,7 +109,7 @@ def test_a_wrong_mask_setting_is_told_in_place(app: FastAPI, engineer: Person, s
     with transaction(app.state.engine) as session:
         make_version(session, storage)
         make_model(session)
-    for value, sentence in (("many", "whole number from 1 to"), ("5000", "reads at most 4096 tokens")):
+    for value, sentence in (("many", "whole number from 1 to"), ("5000", "reads at most 4,096 tokens")):
         data = {"version": "1", "model": "1", "max_length": value}
         text = visible_text(engineer.browser.post("/runs/new/check", data=data, headers=HTMX).text)
         assert sentence in text

@@ -20,7 +20,7 @@ def page(browser: Browser, url: str, engineer: Person) -> Iterator[Page]:
     """A signed-in engineer's page."""
     with signed_in(browser, url, engineer) as context:
         page = context.new_page()
-        page.set_default_timeout(10_000)
+        page.set_default_timeout(60_000)
         yield page
 
 
@@ -54,3 +54,23 @@ def test_the_focus_stays_on_a_row_while_the_list_asks_again(
     page.evaluate("() => { document.getElementById('runs').dataset.old = 'yes'; }")
     expect(page.locator("#runs:not([data-old])")).to_have_count(1)
     expect(link).to_be_focused()
+
+
+def test_a_version_is_not_offered_to_be_mixed_in_with_itself(
+    app: FastAPI, page: Page, url: str, storage: Storage
+) -> None:
+    with transaction(app.state.engine) as session:
+        make_version(session, storage)
+        make_version(session, storage, name="General")
+        make_model(session)
+    page.goto(f"{url}/runs/new?version=1&mix_version=1")
+    version, mixed = page.locator("#field-version"), page.locator("#field-mix_version")
+    offered = "select => [...select.options].filter(option => !option.disabled).map(option => option.value)"
+    expect(mixed).to_have_value("")
+    assert mixed.evaluate(offered) == ["", "2"]
+    mixed.select_option("2")
+    with page.expect_request("**/runs/new/plan") as asked:
+        version.select_option("2")
+    assert "mix_version=&" in f"{asked.value.post_data}&"
+    expect(mixed).to_have_value("")
+    assert mixed.evaluate(offered) == ["", "1"]

@@ -189,7 +189,7 @@ def test_the_same_question_finds_the_same_check_and_a_failed_one_is_asked_again(
         again, second = ask(MaskSettings(max_length=512))
         assert again.id == first.id
         assert second.id != job.id
-        with pytest.raises(Invalid, match="at most 4096 tokens"):
+        with pytest.raises(Invalid, match="at most 4,096 tokens"):
             ask(MaskSettings(max_length=5000))
 
 
@@ -266,7 +266,7 @@ def test_a_sample_longer_than_the_model_reads_starts_nothing(engine: Engine, sto
     with transaction(engine) as session:
         check = make_check(session, storage)
         check.report = report().model_copy(update={"longest": 4097})
-        with pytest.raises(Conflict, match="longest sample has 4097 tokens and “small” reads at most 4096"):
+        with pytest.raises(Conflict, match="longest sample has 4,097 tokens and “small” reads at most 4,096"):
             start(session, check)
 
 

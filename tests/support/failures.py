@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
+from tests.support.sources import tree_of, trees
+
 ROOT = Path(__file__).parents[2]
 BASE = "SentenceError"
 # Signatures in which a code, a source or a field comes before the template.
@@ -28,13 +30,6 @@ class Found:
     where: str
     template: str
     code: str | None
-
-
-def trees(*folders: str) -> Iterator[tuple[Path, ast.Module]]:
-    """Every module below these folders of the program."""
-    for folder in folders:
-        for path in sorted((ROOT / folder).rglob("*.py")):
-            yield path, ast.parse(path.read_text(encoding="utf-8"))
 
 
 def failures(*folders: str) -> tuple[list[Found], list[str]]:
@@ -123,7 +118,7 @@ def _constants(tree: ast.Module, follow: bool = True) -> dict[str, list[ast.expr
 @cache
 def _module(name: str | None) -> ast.Module | None:
     path = (ROOT / (name or "").replace(".", "/")).with_suffix(".py")
-    return ast.parse(path.read_text(encoding="utf-8")) if path.is_file() else None
+    return tree_of(path) if path.is_file() else None
 
 
 def _templates(node: ast.expr, constants: dict[str, list[ast.expr]], depth: int = 3) -> Iterator[str]:

@@ -3,21 +3,29 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import httpx
 from fastapi import FastAPI
+from sqlalchemy import Engine
 
 from app.accounts.models import Role
 from app.core import migrations
+from app.core.database import transaction, utc_now
 from app.core.settings import Settings
+from app.jobs.models import Job
 from app.main import create_app
 from app.runs.preflight.items import Name
 from tests.support.people import make_person
 from tests.support.workers import wait_until
 
 SAMPLES = Path(__file__).parents[2] / "app" / "samples"
+# Of a run that goes on until somebody stops it, however quick the machine is: what has to happen meanwhile happens meanwhile.
+ENDLESS = 1_000_000
+# A failing test ends by this; nothing is measured.
+PATIENCE_SECONDS = 240
 
 
 @dataclass(frozen=True)
@@ -57,6 +65,36 @@ class Studio:
         events: list[dict[str, Any]] = page["events"]
         return events
 
+    def steps_told(self, job_id: int) -> list[int]:
+        """The steps whose loss was told, in order."""
+        return [event["step"] for event in self.events(job_id) if event["kind"] == "metric"]
+
+    def wait_for_step(self, job_id: int, *, after: int = 0) -> None:
+        """Until a later step than this was told."""
+        wait_until(
+            lambda: max(self.steps_told(job_id), default=0) > after,
+            timeout_seconds=PATIENCE_SECONDS,
+            what=f"a step after {after}",
+        )
+
+    def wait_for_event(self, job_id: int, kind: str) -> None:
+        """Until the job told such an event."""
+        wait_until(
+            lambda: any(event["kind"] == kind for event in self.events(job_id)),
+            timeout_seconds=PATIENCE_SECONDS,
+            what=f"an event {kind}",
+        )
+
+    def keep(self, run: dict[str, Any]) -> dict[str, Any]:
+        """The job of a run that was told to stop and to make a model of what it has learned, once it has."""
+        self.ok(self.api.post(f"/api/v1/runs/{run['id']}/stop?how=save"))
+        return self.wait_for(run["job"], "succeeded", PATIENCE_SECONDS)
+
+    def steps_of(self, run: dict[str, Any]) -> int:
+        """How many steps a run that has succeeded went."""
+        found: int = self.ok(self.api.get(f"/api/v1/runs/{run['id']}"))["result"]["steps"]
+        return found
+
     def version(
         self, conversations: int, file: str = "sales.en.jsonl", name: str = "Sales"
     ) -> dict[str, Any]:
@@ -76,7 +114,7 @@ class Studio:
         asked = self.ok(
             self.api.post("/api/v1/mask-checks", json={**question, "settings": {"max_length": 512}})
         )
-        self.wait_for(asked["job"], "succeeded", 120)
+        self.wait_for(asked["job"], "succeeded", 240)
         check: dict[str, Any] = self.ok(self.api.get(f"/api/v1/mask-checks/{asked['id']}"))
         assert check["passed"] is True
         return check
@@ -107,6 +145,17 @@ class InThisProcess(Studio):
     """One whose web application runs in this process."""
 
     app: FastAPI
+
+    def end_lease(self, job_id: int) -> None:
+        """As below."""
+        end_lease(self.app.state.engine, job_id)
+
+
+def end_lease(engine: Engine, job_id: int) -> None:
+    """As if the worker that held the job had been gone for long: nobody has to wait for it, and no short lease runs out by itself
+    where a machine is slow."""
+    with transaction(engine) as session:
+        session.get_one(Job, job_id).lease_expires_at = utc_now() - timedelta(seconds=1)
 
 
 @contextmanager
@@ -145,7 +194,7 @@ def prepare(studio: Studio, folder: Path) -> dict[str, Any]:
     """The base model in this folder, ready."""
     body = {"source": "local", "reference": str(folder), "name": "small"}
     model = studio.ok(studio.api.post("/api/v1/base-models", json=body))
-    studio.wait_for(model["job"], "succeeded", 120)
+    studio.wait_for(model["job"], "succeeded", 240)
     found: dict[str, Any] = studio.ok(studio.api.get(f"/api/v1/base-models/{model['id']}"))
     assert found["is_ready"]
     return found

@@ -15,6 +15,7 @@ from jinja2 import meta, nodes
 
 import app.main  # noqa: F401 - adds what pages of domains may use to the templates
 from app.core.templating import templates
+from tests.support.sources import files, tree_of
 
 ROOT = Path(__file__).parents[2]
 # What `request_context` gives to every template.
@@ -82,7 +83,7 @@ def _made(tree: nodes.Template) -> Iterator[str]:
 def pages() -> dict[str, list[Path]]:
     """Every template that a module of app names, with those modules."""
     found: dict[str, list[Path]] = {}
-    for path in sorted((ROOT / "app").rglob("*.py")):
+    for path in files("app"):
         for name in {value for value in _texts(path) if value.endswith(".html") and "/" in value}:
             found.setdefault(name, []).append(path)
     return dict(sorted(found.items()))
@@ -92,7 +93,7 @@ def pages() -> dict[str, list[Path]]:
 def given_by(path: Path) -> dict[str, int]:
     """Keys, keywords and fields of a module, with the line of the first."""
     found: dict[str, int] = {}
-    for node in ast.walk(_tree(path)):
+    for node in ast.walk(tree_of(path)):
         if isinstance(node, ast.Dict):
             for key in node.keys:
                 if isinstance(key, ast.Constant) and isinstance(key.value, str):
@@ -110,7 +111,7 @@ def given_by(path: Path) -> dict[str, int]:
 
 def _constants(path: Path) -> Iterator[tuple[str, int]]:
     """Names that a loop over pairs gives, as in `for name, other in (("before_href", …), …)`."""
-    for node in ast.walk(_tree(path)):
+    for node in ast.walk(tree_of(path)):
         if isinstance(node, ast.Tuple) and node.elts:
             yield from ((name, node.lineno) for name in _text(node.elts[0]))
 
@@ -128,24 +129,19 @@ def sources(page: str, rendered_by: list[Path]) -> dict[str, list[str]]:
     }
 
 
-@cache
-def _tree(path: Path) -> ast.Module:
-    return ast.parse(path.read_text(encoding="utf-8"))
-
-
 def _text(node: ast.expr) -> Iterator[str]:
     if isinstance(node, ast.Constant) and isinstance(node.value, str):
         yield node.value
 
 
 def _texts(path: Path) -> Iterator[str]:
-    for node in ast.walk(_tree(path)):
+    for node in ast.walk(tree_of(path)):
         if isinstance(node, ast.Constant) and isinstance(node.value, str):
             yield node.value
 
 
 def _imported(path: Path) -> Iterator[Path]:
-    for node in ast.walk(_tree(path)):
+    for node in ast.walk(tree_of(path)):
         if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith("app."):
             for name in (node.module, *(f"{node.module}.{alias.name}" for alias in node.names)):
                 file = ROOT / f"{name.replace('.', '/')}.py"

@@ -82,9 +82,9 @@ def whole(studio: Studio, check: Any, base: Any, server: RealMlflow, wrong: list
 
 def killed_meanwhile(studio: Studio, check: Any, base: Any, server: RealMlflow, wrong: list[str]) -> None:
     run = start(studio, check, max_steps=400)
-    wait_until(lambda: (told(studio, run)["step"] or 0) > 0, timeout_seconds=120, what="the first figures")
+    wait_until(lambda: (told(studio, run)["step"] or 0) > 0, timeout_seconds=240, what="the first figures")
     server.kill()
-    wait_until(lambda: told(studio, run)["failures"] > 0, timeout_seconds=60, what="the server is missed")
+    wait_until(lambda: told(studio, run)["failures"] > 0, timeout_seconds=240, what="the server is missed")
     say(f"  told up to step {told(studio, run)['step']}: {told(studio, run)['detail']}")
     studio.wait_for(run["job"], "succeeded", SECONDS_AT_MOST)
     say("  the run has ended meanwhile; the server starts again")
@@ -142,7 +142,7 @@ def forgotten(studio: Studio, check: Any, base: Any, server: RealMlflow, wrong: 
 
 def cancelled(studio: Studio, check: Any, base: Any, server: RealMlflow, wrong: list[str]) -> None:
     run = start(studio, check, max_steps=5000)
-    wait_until(lambda: (told(studio, run)["step"] or 0) > 0, timeout_seconds=120, what="the first figures")
+    wait_until(lambda: (told(studio, run)["step"] or 0) > 0, timeout_seconds=240, what="the first figures")
     studio.ok(studio.api.post(f"/api/v1/runs/{run['id']}/stop"))
     studio.wait_for(run["job"], "cancelled", SECONDS_AT_MOST)
     compare(studio, run, server, wrong, "KILLED")

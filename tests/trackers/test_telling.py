@@ -77,7 +77,7 @@ def ended(app: FastAPI, claim: Claim, state: JobState, **more: Any) -> None:
 
 def teller(app: FastAPI, storage: Storage, owner: str = "w1", settings: Settings | None = None) -> Teller:
     settings = settings or app.state.settings
-    tracker = MlflowTracker(settings, time_limit_seconds=0.2)
+    tracker = MlflowTracker(settings)
     return Teller(app.state.engine, settings, storage, tracker, owner=owner, stop=threading.Event())
 
 
@@ -175,8 +175,10 @@ def test_who_goes_on_after_a_lost_answer_or_a_dead_worker_tells_nothing_twice_an
 
 
 def test_a_server_that_is_away_is_tried_ever_more_slowly_and_told_the_rest_when_it_is_back(
-    app: FastAPI, storage: Storage, engineer: Person, server: MlflowServer
+    app: FastAPI, storage: Storage, engineer: Person, server: MlflowServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    hours = tuple(range(1, len(PAUSES_SECONDS) + 1))  # none of which is over while the test goes on
+    monkeypatch.setattr("app.trackers.telling.PAUSES_SECONDS", tuple(3600 * count for count in hours))
     run_id, claim = begun(app, storage)
     measured(app, claim, range(1, 3))
     one = teller(app, storage)
@@ -186,10 +188,10 @@ def test_a_server_that_is_away_is_tried_ever_more_slowly_and_told_the_rest_when_
     pauses = []
     for _ in range(len(PAUSES_SECONDS) + 1):
         assert one.round() == 1
-        pauses.append(round((row(app).next_at - utc_now()).total_seconds() / 5))
+        pauses.append(round((row(app).next_at - utc_now()) / timedelta(hours=1)))
         assert one.round() == 0, "it waits"
         due_now(app)
-    assert pauses == [seconds // 5 for seconds in (*PAUSES_SECONDS, PAUSES_SECONDS[-1])]
+    assert pauses == [*hours, hours[-1]]
     found = shown(engineer, run_id)
     assert (found["state"], found["step"], found["failures"]) == ("begun", 2, len(pauses))
     assert "status 503): Service Unavailable" in found["detail"]

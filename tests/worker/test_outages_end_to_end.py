@@ -10,16 +10,22 @@ from sqlalchemy import text
 
 from app.core.database import transaction
 from app.core.settings import Settings
-from tests.support.installation import InThisProcess, Ready, Studio, installed, prepare
+from tests.support.installation import (
+    ENDLESS,
+    PATIENCE_SECONDS,
+    InThisProcess,
+    Ready,
+    Studio,
+    installed,
+    prepare,
+)
 from tests.support.servers import stoppable_postgres
 from tests.support.small_runs import base_folder
 from tests.support.workers import running_worker, wait_until
 
 pytestmark = [pytest.mark.model, pytest.mark.timeout(600)]
-# A step takes some hundredths of a second: there are enough for what happens meanwhile to happen meanwhile.
-STEPS = 200
 OFTEN = {
-    "max_steps": STEPS,
+    "max_steps": ENDLESS,
     "per_device_train_batch_size": 2,
     "logging_steps": 1,
     "save_steps": 20,
@@ -28,55 +34,62 @@ OFTEN = {
 
 
 def see_through(studio: Studio, run: dict[str, Any], meanwhile: Callable[[], None]) -> dict[str, Any]:
-    """What happens `meanwhile`, after the first step of a run that a worker does; its job once it succeeded."""
+    """What happens `meanwhile`, after the first step of a run that a worker does; its job once it went on and was kept."""
     job_id = run["job"]["id"]
-    wait_until(
-        lambda: bool(steps_told(studio, job_id)), timeout_seconds=240, what="the first step of the run"
-    )
+    studio.wait_for_step(job_id)
     meanwhile()
-    job = studio.wait_for(run["job"], "succeeded", 240)
+    studio.wait_for_step(job_id, after=max(studio.steps_told(job_id)))
+    job = studio.keep(run)
     events = studio.events(job_id)
     assert [event["seq"] for event in events] == list(range(1, len(events) + 1))
     assert [event["state"] for event in events if event["kind"] == "state"].count("succeeded") == 1
+    assert set(range(1, studio.steps_of(run) + 1)) <= set(studio.steps_told(job_id))
     return job
 
 
-def steps_told(studio: Studio, job_id: int) -> list[int]:
-    """The steps whose loss was told, in order."""
-    return [event["step"] for event in studio.events(job_id) if event["kind"] == "metric"]
-
-
-def keep_busy(studio: InThisProcess, seconds: float) -> Callable[[], None]:
-    """Somebody who holds SQLite's one place for a writer."""
+def keep_busy(studio: InThisProcess, until: Callable[[], bool], what: str) -> Callable[[], None]:
+    """Somebody who holds SQLite's one place for a writer until the worker has felt it."""
 
     def hold() -> None:
         with transaction(studio.app.state.engine) as session:
             session.execute(text("SELECT 1"))
-            time.sleep(seconds)
+            wait_until(until, timeout_seconds=PATIENCE_SECONDS, what=what)
 
     return hold
 
 
+class Log:
+    """What workers have said since."""
+
+    def __init__(self, ready: Ready) -> None:
+        self.file = ready.studio.settings.data_dir / "test-worker.log"
+        self.before = self.file.stat().st_size
+
+    @property
+    def text(self) -> str:
+        return self.file.read_bytes()[self.before :].decode()
+
+
 def test_a_run_goes_on_when_others_write_for_longer_than_the_worker_waits(ready: Ready) -> None:
-    file = ready.studio.settings.data_dir / "test-worker.log"
-    before = file.stat().st_size
-    with running_worker(ready.worker_settings(lease_seconds=30, worker_wait_seconds=0.5)):
-        job = see_through(ready.studio, ready.start_run(**OFTEN), keep_busy(ready.studio, 2.5))
+    log = Log(ready)
+    with running_worker(ready.worker_settings(worker_wait_seconds=0.5)):
+        busy = keep_busy(ready.studio, lambda: "the database is out of reach" in log.text, "a vain beat")
+        job = see_through(ready.studio, ready.start_run(**OFTEN), busy)
     assert job["attempt"] == 1
-    assert steps_told(ready.studio, job["id"]) == list(range(1, STEPS + 1))
-    log = file.read_bytes()[before:].decode()
-    assert "the database is out of reach" in log
-    assert "SELECT" not in log
-    assert "sqlalche.me" not in log
+    assert ready.studio.steps_told(job["id"]) == list(range(1, len(ready.studio.steps_told(job["id"])) + 1))
+    assert "SELECT" not in log.text
+    assert "sqlalche.me" not in log.text
 
 
 def test_a_run_whose_lease_ran_out_meanwhile_is_rescued_once(ready: Ready) -> None:
+    log = Log(ready)
     with running_worker(ready.worker_settings(lease_seconds=3, worker_wait_seconds=0.5)):
-        job = see_through(ready.studio, ready.start_run(**OFTEN), keep_busy(ready.studio, 5))
-    assert job["attempt"] == 2
-    assert steps_told(ready.studio, job["id"])[-1] == STEPS
+        busy = keep_busy(ready.studio, lambda: "until the lease was gone" in log.text, "the end of the lease")
+        job = see_through(ready.studio, ready.start_run(**OFTEN), busy)
     rescues = [event for event in ready.studio.events(job["id"]) if event.get("rescued")]
-    assert [event["state"] for event in rescues] == ["queued"]
+    assert rescues
+    # A slow machine may lose another lease: each of them is followed by one rescue.
+    assert [event["state"] for event in rescues] == ["queued"] * (job["attempt"] - 1)
 
 
 @pytest.mark.servers
@@ -101,11 +114,9 @@ def test_a_run_from_import_to_adapter_goes_on_when_postgresql_is_stopped_and_com
             run = studio.start_run(studio.check(studio.version(12), prepare(studio, model)), **OFTEN)
             job = see_through(studio, run, away)
             assert job["attempt"] == 1
-            assert steps_told(studio, job["id"]) == list(range(1, STEPS + 1))
+            assert studio.steps_told(job["id"]) == list(range(1, studio.steps_of(run) + 1))
             losses = [event["loss"] for event in studio.events(job["id"]) if event["kind"] == "metric"]
             # A guess among all tokens costs log(800) = 6.7.
             assert all(0 < loss < 8 for loss in losses)
-            finished = studio.ok(studio.api.get(f"/api/v1/runs/{run['id']}"))
-            assert finished["result"]["steps"] == STEPS
             kept = studio.ok(studio.api.get(f"/api/v1/runs/{run['id']}/artifacts"))
             assert {"adapter_config.json", "adapter_model.safetensors"} <= {item["name"] for item in kept}

@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 
 from app.runs.preflight.items import Name
-from tests.support.installation import Ready, Studio
-from tests.support.workers import running_worker, wait_until
+from tests.support.installation import ENDLESS, Ready, Studio
+from tests.support.workers import running_worker
 
 CHANGES = {
     "per_device_train_batch_size": 1,
@@ -19,17 +19,17 @@ CHANGES = {
     "lora_dropout": 0.1,
     "sample_count": 0,
 }
-# Enough for a pause to come on the way.
-STEPS = (20, 400)
+STEPS = (20, ENDLESS)
 
 
-def losses(studio: Studio, run_id: int) -> list[tuple[str, int, float]]:
+def losses(studio: Studio, run_id: int) -> dict[tuple[str, int], float]:
+    """By kind and step, in their order."""
     job = studio.ok(studio.api.get(f"/api/v1/runs/{run_id}"))["job"]
-    return [
-        (event["kind"], event["step"], event.get("loss", event.get("eval_loss")))
+    return {
+        (event["kind"], event["step"]): event.get("loss", event.get("eval_loss"))
         for event in studio.events(job["id"])
         if event["kind"] in ("metric", "eval")
-    ]
+    }
 
 
 def job_of(studio: Studio, run_id: int) -> dict[str, Any]:
@@ -52,24 +52,28 @@ def test_a_sweep_comes_to_its_best_run_and_a_pause_over_a_restart_changes_no_los
         sweep = studio.ok(studio.api.post("/api/v1/sweeps", json=body))
         short, long = (run["run_id"] for run in sweep["runs"])
         studio.wait_for(job_of(studio, short), "succeeded", 240)
-        # Beside the one from before the first step.
-        wait_until(
-            lambda: any(step for _kind, step, _loss in losses(studio, long)),
-            timeout_seconds=240,
-            what="the first losses",
-        )
+        job_id = job_of(studio, long)["id"]
+        studio.wait_for_step(job_id)
         studio.ok(studio.api.post(f"/api/v1/runs/{long}/pause"))
-        studio.wait_for(job_of(studio, long), "paused", 120)
+        studio.wait_for(job_of(studio, long), "paused", 240)
     before = losses(studio, long)
-    assert 0 < before[-1][1] < STEPS[1]
+    paused_at = max(studio.steps_told(job_id))
     with running_worker(settings):
         studio.ok(studio.api.post(f"/api/v1/runs/{long}/resume"))
-        studio.wait_for(job_of(studio, long), "succeeded", 240)
+        studio.wait_for_step(job_id, after=paused_at + 20)
+        studio.keep(studio.ok(studio.api.get(f"/api/v1/runs/{long}")))
         table = studio.ok(studio.api.get(f"/api/v1/sweeps/{sweep['id']}"))
         whole = studio.ok(studio.api.post(f"/api/v1/runs/{long}/again"))
-        studio.wait_for(whole["job"], "succeeded", 240)
-    assert losses(studio, long)[: len(before)] == before
-    assert losses(studio, long) == losses(studio, whole["id"])
+        studio.wait_for_step(whole["job"]["id"], after=paused_at + 20)
+        studio.keep(whole)
+    resumed, unbroken = losses(studio, long), losses(studio, whole["id"])
+    assert list(resumed.items())[: len(before)] == list(before.items())
+    # Each was stopped at a step of its own, where its last held-out loss was measured: what both have is the same.
+    both = resumed.keys() & unbroken.keys()
+    later = [kind for kind, step in both if step > paused_at]
+    assert later.count("metric") >= 2
+    assert later.count("eval") >= 1
+    assert {key: resumed[key] for key in both} == {key: unbroken[key] for key in both}
     assert job_of(studio, long)["attempt"] == 2
     assert table["is_over"] is True
     assert [run["state"] for run in table["runs"]] == ["succeeded", "succeeded"]

@@ -1,11 +1,11 @@
-"""How a child process ended, as a failure that names the likely cause, and whether another attempt is worth it."""
+"""What is said of a job's child process that ended without a word of its own."""
 
-import signal
-from dataclasses import dataclass
+from dataclasses import replace
 from typing import Final
 
 from app.jobs.models import JobKind
-from app.sentences import N_, Failure, FailureCode, Sentence
+from app.sentences import N_, Failure, FailureCode
+from worker.exits import Exit, Words, judge
 
 KILLED: Final = N_(
     "The process was killed (signal %(signal)s). Often that is the machine's memory running out: try again when less runs beside it."
@@ -31,42 +31,14 @@ AGAIN: Final = N_(
     "checkpoint if there is one."
 )
 
-_SENT: Final = frozenset({signal.SIGKILL, signal.SIGTERM, signal.SIGHUP, signal.SIGINT, signal.SIGQUIT})
-
-
-@dataclass(frozen=True)
-class Exit:
-    """Why it ended; `again` is said where another attempt may do better."""
-
-    failure: Failure
-    again: Sentence | None = None
+_WORDS: Final = Words(MEMORY, KILLED, FROM_OUTSIDE, AGAIN, CRASHED)
+_OF_TRAINING: Final = replace(_WORDS, memory=TRAINING_MEMORY, perhaps_memory=TRAINING_KILLED)
 
 
 def judge_exit(code: int, kind: JobKind, *, for_memory: bool | None) -> Exit:
-    """Of a process that ended otherwise than well: its exit code, negative for a signal, and whether the system killed one for memory
+    """Of a child that ended otherwise than well: its exit code, negative for a signal, and whether the system killed one for memory
     meanwhile (None: it does not tell).
     """
     if code >= 0:
         return Exit(Failure.of(FailureCode.DIED, DIED, code=code))
-    name = signal.Signals(-code).name
-    if -code not in _SENT:
-        return Exit(Failure.of(FailureCode.DIED, CRASHED, signal=name))
-    trains = kind is JobKind.TRAIN
-    if -code == signal.SIGKILL and for_memory:
-        template = TRAINING_MEMORY if trains else MEMORY
-        return Exit(Failure.of(FailureCode.KILLED, template, signal=name))
-    if -code == signal.SIGKILL and for_memory is None:
-        template = TRAINING_KILLED if trains else KILLED
-        return Exit(Failure.of(FailureCode.KILLED, template, signal=name))
-    return Exit(Failure.of(FailureCode.DIED, FROM_OUTSIDE, signal=name), Sentence.of(AGAIN, signal=name))
-
-
-def judge_below(failure: Failure, kind: JobKind, *, for_memory: bool | None) -> Exit:
-    """Of a process that the child had started, another tool's or one of several that train, and whose end it lived to tell: `failure`
-    has the signal, or the exit code. Where nothing else is known the child's own words stay, which name the process.
-    """
-    values = failure.sentence.values
-    number = int(str(values.get("signal") or 0)) or -int(str(values.get("code") or 0))
-    if number <= 0 or (number == signal.SIGKILL and for_memory is None):
-        return Exit(failure)
-    return judge_exit(-number, kind, for_memory=for_memory)
+    return judge(-code, _OF_TRAINING if kind is JobKind.TRAIN else _WORDS, for_memory=for_memory)

@@ -28,12 +28,12 @@ from app.jobs.models import JobKind, JobState, StopRequest
 from app.jobs.service import Claim, LeaseLost
 from app.jobs.work import JobInput
 from app.sentences import N_, Failure, FailureCode, Sentence
+from worker.memory_kills import MemoryKills
 from worker.parent.allocator import allocator_environment
 from worker.parent.attempt import Attempt
 from worker.parent.child_process import ChildProcess
-from worker.parent.exits import DIED, judge_below, judge_exit
+from worker.parent.exits import DIED, judge_exit
 from worker.parent.going import Going
-from worker.parent.memory_kills import MemoryKills
 from worker.parent.untold import tell_what_was_left
 
 logger = get_logger(__name__)
@@ -158,6 +158,7 @@ class Supervisor:
                 outcome.result = message
             elif kind == Ending.FAILED:
                 outcome.failure = Failure.from_json(self.storage.relative(message))
+                outcome.again = Sentence.from_json(again) if (again := message.get("again")) else None
             elif kind == Ending.CANCELLED:
                 outcome.cancelled = True
             elif kind == Ending.PAUSED:
@@ -244,16 +245,9 @@ def surroundings_of(claim: Claim, devices: Devices | None) -> dict[str, str]:
 
 
 def _judge_exit(code: int, outcome: _Outcome, kind: JobKind, kills: MemoryKills) -> None:
-    """A result counts only from a child that ended well; a process that it had started may have been killed as it may itself."""
-    if outcome.cancelled or (code == 0 and not outcome.failure):
+    """A result counts only from a child that ended well."""
+    if code == 0 or outcome.cancelled or outcome.failure:
         return
-    if outcome.failure and outcome.failure.code != FailureCode.KILLED:
-        return
-    outcome.result, for_memory = None, kills.one_came()
-    told = outcome.failure
-    found = (
-        judge_below(told, kind, for_memory=for_memory)
-        if told
-        else judge_exit(code, kind, for_memory=for_memory)
-    )
+    outcome.result = None
+    found = judge_exit(code, kind, for_memory=kills.one_came())
     outcome.failure, outcome.again = found.failure, found.again

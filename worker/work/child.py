@@ -163,7 +163,8 @@ def run_job(job: dict[str, Any], emit: Tell, control: Control) -> int:
 
 
 def _emit_failed(emit: Tell, failure: SentenceError) -> None:
-    emit(Ending.FAILED, **failure.failure.to_json())
+    again = failure.again if isinstance(failure, JobFailed) else None
+    emit(Ending.FAILED, **failure.failure.to_json(), **({"again": again.to_json()} if again else {}))
 
 
 def explain(error: Exception, output_dir: Path) -> JobFailed:

@@ -15,6 +15,7 @@ from app.invalid import wrong_fields
 from app.jobs.events import Emit, EventKind
 from app.jobs.work import JobInput
 from app.sentences import N_, FailureCode, Sentence, SentenceError, sentence_of
+from worker.exits import Exit
 
 StopRequest = Literal["cancel", "save", "pause"]
 # The stronger one holds, whichever came first.
@@ -49,7 +50,12 @@ class Control:
 
 
 class JobFailed(SentenceError):
-    """An expected failure: a code, and one sentence that says what is wrong and what to do about it."""
+    """An expected failure: a code, and one sentence that says what is wrong and what to do about it.
+
+    `again` is what the log says where it was none of the job's own, and another attempt, once, may do better.
+    """
+
+    again: Sentence | None = None
 
     def __init__(self, code: str, message: str | Sentence, /, **values: object) -> None:
         super().__init__(sentence_of(message, values), code)
@@ -58,6 +64,13 @@ class JobFailed(SentenceError):
     def of(cls, error: SentenceError) -> Self:
         """The same failure, met below."""
         return cls(error.code, error.sentence)
+
+    @classmethod
+    def of_exit(cls, judged: Exit) -> Self:
+        """Of a process of the job's that ended without a word."""
+        failed = cls(judged.failure.code, judged.failure.sentence)
+        failed.again = judged.again
+        return failed
 
 
 def base_is_no_number() -> JobFailed:

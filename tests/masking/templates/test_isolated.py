@@ -11,6 +11,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from app.files import CODE_FOLDER
 from app.masking import (
     ChatTokenizer,
     MaskingError,
@@ -56,6 +57,14 @@ def no_process_is_left() -> Iterator[None]:
     assert {child.pid for child in psutil.Process().children(recursive=True)} <= before
 
 
+@pytest.fixture
+def short_renderings(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A rendering may work for a quarter of its time: what has no end shows the same by then."""
+    quarter = "from app.masking.templates import isolated_child; isolated_child.RENDER_SECONDS /= 4; isolated_child.main()"
+    code = f"import sys; sys.path.insert(0, sys.argv[1]); {quarter}"
+    monkeypatch.setattr(isolated, "COMMAND", (sys.executable, "-I", "-c", code, str(CODE_FOLDER)))
+
+
 @pytest.fixture(scope="module")
 def closed(smollm2_folder: Path) -> ChatTokenizer:
     return ChatTokenizer.from_folder(smollm2_folder)
@@ -90,6 +99,7 @@ def test_a_templates_own_words_come_out_of_isolation() -> None:
         IsolatedTemplate("{% for", "broken").render(MESSAGES, {})
 
 
+@pytest.mark.usefixtures("short_renderings")
 @pytest.mark.parametrize("name", sorted(BOMBS))
 def test_a_bomb_goes_off_in_the_child(name: str, closed: ChatTokenizer) -> None:
     tokenizer = closed.with_chat_template(BOMBS[name], name)
@@ -129,6 +139,7 @@ LATER = {
 }
 
 
+@pytest.mark.usefixtures("short_renderings")
 @pytest.mark.parametrize("name", sorted(LATER))
 def test_a_template_that_behaved_at_first_is_still_watched(name: str, closed: ChatTokenizer) -> None:
     source, conversation = LATER[name]
@@ -140,6 +151,7 @@ def test_a_template_that_behaved_at_first_is_still_watched(name: str, closed: Ch
     tokenizer.render(chat("q", "a")["messages"])  # a new process is started
 
 
+@pytest.mark.usefixtures("short_renderings")
 def test_a_template_that_is_slow_again_and_again_is_refused_at_once(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

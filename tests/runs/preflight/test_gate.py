@@ -157,6 +157,9 @@ def test_the_form_has_a_tick_for_each_and_keeps_what_was_ticked(
     ticked = {**form, "accepted": ["learning_rate"]}
     half = engineer.browser.post("/runs/new/plan", data=ticked, headers=HTMX).text
     assert "1 warning to accept" in visible_text(half)
+    whole = engineer.browser.post("/runs/new/plan", data={**form, "accepted": WAITING}, headers=HTMX).text
+    assert "2 warnings accepted" in visible_text(whole)
+    assert "Nothing stands against it" not in visible_text(whole)
     refused = engineer.browser.post("/runs", data=ticked)
     assert refused.status_code == 409
     assert "approvals" in visible_text(refused.text)

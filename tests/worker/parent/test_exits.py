@@ -1,13 +1,17 @@
 """How a child that ended says why, and which end another attempt may mend."""
 
 import signal
+from typing import Any
 
 import pytest
+from fastapi import FastAPI
 
+from app.core.storage import Storage
 from app.jobs.models import JobKind
-from app.sentences import Failure
-from worker.parent.exits import judge_below, judge_exit
-from worker.work.backends.explaining import explain
+from app.sentences import Failure, FailureCode, Sentence
+from worker.parent.exits import judge_exit
+from worker.parent.handlers import HANDLERS
+from worker.parent.supervisor import Supervisor, _Outcome
 
 
 @pytest.mark.parametrize("kind", JobKind)
@@ -50,27 +54,19 @@ def test_an_exit_code_is_told() -> None:
     assert found.again is None
 
 
-@pytest.mark.parametrize(
-    ("exit_code", "for_memory", "code", "said", "again"),
-    [
-        (-9, None, "killed", "TRL was killed (signal 9). Often that is the machine's memory", False),
-        (-9, True, "killed", "memory ran out, and the system killed the process (signal SIGKILL)", False),
-        (-9, False, "died", "ended from outside (signal SIGKILL)", True),
-        (-11, False, "died", "The process crashed (signal SIGSEGV)", False),
-    ],
-)
-def test_a_tool_that_was_killed_is_judged_as_the_child_itself(
-    exit_code: int, for_memory: bool | None, code: str, said: str, again: bool
-) -> None:
-    found = judge_below(explain("TRL", exit_code, []).failure, JobKind.TRAIN, for_memory=for_memory)
-    assert (found.failure.code, found.again is not None) == (code, again)
-    assert said in found.failure.sentence.english()
-
-
-@pytest.mark.parametrize(("code", "again"), [(-9, True), (1, False)])
-def test_one_of_several_processes_that_was_ended_from_outside_may_be_begun_again(
-    code: int, again: bool
-) -> None:
-    told = Failure.of("killed", "Process %(rank)d of 2 ended (exit code %(code)d).", rank=1, code=code)
-    found = judge_below(told, JobKind.TRAIN, for_memory=False)
-    assert (found.again is not None, found.failure == told) == (again, not again)
+def test_a_child_that_lost_a_process_of_its_own_says_itself_whether_to_begin_again(app: FastAPI) -> None:
+    supervisor = Supervisor(
+        app.state.settings, app.state.engine, Storage(app.state.settings.storage_dir), HANDLERS
+    )
+    told = Failure.of(
+        FailureCode.DIED, "Ended in %(folder)s.", folder=f"{supervisor.storage.root}/jobs/1"
+    ).to_json()
+    nobody: Any = None  # a failure is told to nobody before the end
+    outcomes: list[_Outcome] = []
+    for more in ({}, {"again": Sentence("Once more.").to_json()}):
+        outcomes.append(_Outcome())
+        supervisor._take([{"event": "failed", **told, **more}], nobody, outcomes[-1])
+    assert [outcome.failure for outcome in outcomes] == [
+        Failure.of(FailureCode.DIED, "Ended in %(folder)s.", folder="jobs/1")
+    ] * 2
+    assert [outcome.again for outcome in outcomes] == [None, Sentence("Once more.")]

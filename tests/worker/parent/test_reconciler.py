@@ -58,7 +58,9 @@ def test_what_killed_processes_were_writing_goes_and_what_is_being_written_stays
     thread = Reconciler(engine, hasty, storage, stop, runner=runner, presence=presence)
     thread.start()
     try:
-        wait_until(lambda: not any(path.exists() for path in going), timeout_seconds=30, what="they are gone")
+        wait_until(
+            lambda: not any(path.exists() for path in going), timeout_seconds=240, what="they are gone"
+        )
     finally:
         stop.set()
         thread.join()

@@ -1,6 +1,7 @@
 """Work for the tests of the child process: does at once whatever the job's input asks for."""
 
 import os
+import signal
 import sys
 import time
 from pathlib import Path
@@ -11,6 +12,7 @@ from app.core.stored_models import StoredModel
 from app.jobs.events import Emit
 from app.jobs.work import JobInput
 from app.sentences import FailureCode
+from worker.exits import Words, judge
 from worker.work.protocol import Control, JobFailed, log
 
 
@@ -36,8 +38,7 @@ def run(job: Asked, output_dir: Path, emit: Emit, control: Control) -> Done:
             return Done(kept=True)
         case "wait":
             emit("phase", phase="training")
-            deadline = time.monotonic() + 30
-            while control.stop_requested is None and time.monotonic() < deadline:
+            while control.stop_requested is None:
                 time.sleep(0.01)
             control.raise_if_cancelled()
             return Done(stopped_early=control.stop_requested == "save")
@@ -45,6 +46,9 @@ def run(job: Asked, output_dir: Path, emit: Emit, control: Control) -> Done:
             return Done(niceness=os.nice(0))
         case "fail":
             raise JobFailed(FailureCode.CONFIG_INVALID, "The field %(field)s is not known.", field="lr")
+        case "lose_a_process":
+            words = Words("", "", "Ended by %(signal)s.", "Again after %(signal)s.", "")
+            raise JobFailed.of_exit(judge(signal.SIGTERM, words, for_memory=False))
         case "fail_with_values":
             raise JobFailed(
                 FailureCode.MODEL_MISSING, "%(path)s: %(what)s", path=Path("/a/b\udcff"), what=object

@@ -53,7 +53,7 @@ class Child:
         events = [json.loads(line) for line in self.stdout]
         assert self.process.stderr
         log = self.process.stderr.read().decode()
-        return self.process.wait(timeout=20), events, log
+        return self.process.wait(timeout=120), events, log
 
 
 @pytest.fixture
@@ -120,7 +120,7 @@ def test_the_child_ends_at_once_when_its_parent_is_gone(start: Any) -> None:
     child = start(input={"do": "wait"})
     child.next_event()
     child.stdin.close()
-    assert child.process.wait(timeout=5) == 3
+    assert child.process.wait(timeout=120) == 3
 
 
 @pytest.mark.parametrize(
@@ -157,6 +157,12 @@ def test_an_expected_failure_carries_its_template_for_translation(start: Any) ->
         }
     ]
     assert "Traceback" not in log
+
+
+def test_a_failure_that_another_attempt_may_mend_says_so(start: Any) -> None:
+    code, [failed], _ = start(input={"do": "lose_a_process"}).end()
+    assert (code, failed["code"]) == (1, "died")
+    assert failed["again"] == {"template": "Again after %(signal)s.", "values": {"signal": "SIGTERM"}}
 
 
 def test_no_value_of_a_failure_or_an_event_ends_the_child(start: Any) -> None:

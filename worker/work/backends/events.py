@@ -121,8 +121,7 @@ class Listener:
         self._tokens, self._seconds = 0, 0.0
 
     def _on_saved(self, step: int, folder: str) -> None:
-        # From one of the last step a tool would go on with one step too many: an earlier one repeats some and ends where it should.
-        if self.workplace is not None and step < self.total_steps:
+        if self.workplace is not None:
             seen = [int(place) for place in self.comparison.proof.seen.nonzero()[0]]
             record(self.workplace, step, Path(folder), seen, self.windows)
 

@@ -4,12 +4,26 @@ import re
 from collections.abc import Iterable
 from typing import Final
 
-from app.sentences import N_, FailureCode
+from app.sentences import N_, FailureCode, Sentence
+from worker.exits import Words, judge
 from worker.work.protocol import JobFailed
 
 _ENDED: Final = N_("%(tool)s stopped before it was done: %(detail)s. The log has all that it printed.")
 _KILLED: Final = N_(
-    "%(tool)s was killed (signal %(signal)d). Often that is the machine's memory running out: lower the batch size or max_length."
+    "%(tool)s was killed (signal %(signal)s). Often that is the machine's memory running out: lower the batch size or max_length."
+)
+_MEMORY: Final = N_(
+    "The machine's memory ran out, and the system killed %(tool)s (signal %(signal)s): lower the batch size or max_length, or switch "
+    "gradient checkpointing on."
+)
+_FROM_OUTSIDE: Final = N_(
+    "%(tool)s was ended from outside (signal %(signal)s), and not by the system for want of memory: by a person, or by a program that "
+    "watches over this machine. Its log says by which."
+)
+_CRASHED: Final = N_("%(tool)s crashed (signal %(signal)s). The log has all that it printed.")
+_AGAIN: Final = N_(
+    "%(tool)s was killed (signal %(signal)s), and not by the system for want of memory. Another attempt goes on, once, from its newest "
+    "checkpoint if there is one."
 )
 _NO_MEMORY: Final = N_(
     "%(tool)s ran out of memory (%(detail)s). Use a smaller per_device_train_batch_size with more "
@@ -21,6 +35,15 @@ _NOT_INSTALLED: Final = N_(
 )
 NO_ADAPTER: Final = N_("%(tool)s ended without an adapter in safetensors: %(detail)s")
 NO_MODEL: Final = N_("%(tool)s ended without a model in safetensors: %(detail)s")
+_ENDED_EARLY: Final = N_(
+    "%(tool)s ended by itself after step %(step)d of %(total)d, as if it had been told to (Axolotl does so when it is interrupted). The "
+    "log has all that it printed."
+)
+_EARLY_AGAIN: Final = N_(
+    "%(tool)s ended by itself after step %(step)d of %(total)d, as if it had been told to. Another attempt goes on, once, from its newest "
+    "checkpoint if there is one."
+)
+_OF_TOOL: Final = Words(_MEMORY, _KILLED, _FROM_OUTSIDE, _AGAIN, _CRASHED)
 # The last line of a traceback, also where it stands in a frame.
 _RAISED: Final = re.compile(r"^[\s│|]*((?:\w+\.)*\w*(?:Error|Exception|Interrupt|Exit)\b:? ?.*?)[\s│|]*$")
 _MODULE: Final = re.compile(r"ModuleNotFoundError: No module named '([\w.]+)'")
@@ -31,8 +54,9 @@ _FIRST_FAILURE: Final = "Root Cause"
 _LONGEST: Final = 300
 
 
-def explain(tool: str, exit_code: int, printed: Iterable[str]) -> JobFailed:
-    """`tool` is its name for people, `printed` the last lines of its output."""
+def explain(tool: str, exit_code: int, printed: Iterable[str], *, for_memory: bool | None) -> JobFailed:
+    """`tool` is its name for people, `printed` the last lines of its output, `for_memory` whether the system killed a process for memory
+    while it ran (None: it does not tell)."""
     lines = [line for line in printed if line.strip()]
     detail = last_error(lines) or f"exit code {exit_code}"
     whole = "\n".join(lines)
@@ -49,8 +73,16 @@ def explain(tool: str, exit_code: int, printed: Iterable[str]) -> JobFailed:
     below = _SIGNAL.search(whole.rpartition(_FIRST_FAILURE)[2])
     signal = int(below[1]) if below else -exit_code
     if signal > 0:
-        return JobFailed(FailureCode.KILLED, _KILLED, tool=tool, signal=signal)
+        return JobFailed.of_exit(judge(signal, _OF_TOOL, for_memory=for_memory, tool=tool))
     return JobFailed(FailureCode.BACKEND_FAILED, _ENDED, tool=tool, detail=detail)
+
+
+def ended_early(tool: str, step: int, total: int) -> JobFailed:
+    """It ended well in the middle of its steps, which somebody who interrupts it may bring about."""
+    values = {"tool": tool, "step": step, "total": total}
+    failed = JobFailed(FailureCode.BACKEND_FAILED, _ENDED_EARLY, **values)
+    failed.again = Sentence.of(_EARLY_AGAIN, **values)
+    return failed
 
 
 def last_error(lines: list[str]) -> str:

@@ -27,7 +27,7 @@ from app.sentences import N_, FailureCode
 from worker.work.backends.checkpoints import Record, newest_whole
 from worker.work.backends.comparison import Comparison
 from worker.work.backends.events import Ended, Listener
-from worker.work.backends.explaining import explain
+from worker.work.backends.explaining import ended_early, explain
 from worker.work.backends.folder import empty_model, precision_of, write_folder
 from worker.work.backends.keeping import keep
 from worker.work.backends.tool_process import ToolProcess
@@ -43,7 +43,7 @@ _POLL_SECONDS: Final = 0.2
 FILES: Final = "files"
 _NOWHERE: Final = N_("The job does not say where %(tool)s is: start the run again.")
 _STARTS_OVER: Final = N_(
-    "%(tool)s is started anew: the lost worker left no checkpoint of it that is known to be whole."
+    "%(tool)s is started anew: the attempt before left no checkpoint of it that is known to be whole."
 )
 _GOES_ON: Final = N_(
     "%(tool)s goes on from its own checkpoint of step %(step)d, every file of which is as it was saved."
@@ -90,10 +90,16 @@ def run(job: TrainInput, output_dir: Path, emit: Emit, control: Control) -> RunR
     require_same_tokenizer(Path(job.base_model_path), job.tokenizer_hash)
     check_samples(ArraySamples(arrays, Split.TRAIN), ArraySamples(arrays, Split.VALIDATION), config)
     workplace = output_dir / WORKPLACE
+    goes_on = False
     try:
         return _train_and_keep(job, tool, place, launch, config, mixture, workplace, device, emit, control)
+    except JobFailed as failed:
+        # Another attempt begins with the tool's checkpoints; the end of the job clears them away.
+        goes_on = failed.again is not None
+        raise
     finally:
-        shutil.rmtree(workplace, ignore_errors=True)
+        if not goes_on:
+            shutil.rmtree(workplace, ignore_errors=True)
 
 
 def _train_and_keep(
@@ -209,7 +215,9 @@ def train_there(
         for told in process.last_messages():
             listener.hear(told)
         if code != 0:
-            raise explain(name, code, process.printed)
+            raise explain(name, code, process.printed, for_memory=process.kills.one_came())
+    if listener.ended is None and listener.step:
+        raise ended_early(name, listener.step, listener.total_steps)
     if listener.ended is None:
         raise JobFailed(FailureCode.BACKEND_FAILED, _SAID_NOTHING, tool=name)
     return listener.ended

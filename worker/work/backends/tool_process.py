@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any, Final, Self
 
 from app.line_process import LineProcess
+from worker.memory_kills import MemoryKills
 
 OBSERVER: Final = Path(__file__).parent / "observer"
 # Of what it printed, so many lines are kept to explain a failure.
@@ -54,6 +55,7 @@ class ToolProcess:
         """`command`'s first word is a program beside `python`; it runs in `folder`, with so many GPUs where there are any, and goes on from
         the checkpoint in `resume_from`."""
         self.printed: deque[str] = deque(maxlen=_KEPT_LINES)
+        self.kills = MemoryKills.now()
         self._messages: queue.Queue[dict[str, Any]] = queue.Queue()
         self._connections: list[socket.socket] = []
         # A name that is no file: a worker that is killed leaves none, and a data folder on any kind of disk will do.

@@ -2,7 +2,6 @@
 
 import os
 import re
-import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
@@ -16,6 +15,8 @@ from app.files import free_bytes
 from app.jobs.events import Phase
 from app.line_process import LineProcess
 from app.sentences import N_, FailureCode
+from worker.exits import Words, judge
+from worker.memory_kills import MemoryKills
 from worker.work.exporting import quantizing_library
 from worker.work.exporting.task import ExportTask
 from worker.work.protocol import JobFailed
@@ -26,9 +27,25 @@ _NO_QUANTIZER: Final = N_(
 )
 _FAILED: Final = N_("%(program)s did not make the file: %(detail)s")
 _NOT_STARTED: Final = N_("%(program)s cannot be started (%(path)s): %(detail)s")
-_ENDED: Final = N_(
-    "%(program)s was ended by %(signal)s before the file was whole: it ran out of memory, or was built for another processor."
+_MEMORY: Final = N_(
+    "The machine's memory ran out, and the system killed %(program)s (signal %(signal)s) before the file was whole: ask for the export "
+    "again when less runs beside it."
 )
+_KILLED: Final = N_(
+    "%(program)s was killed (signal %(signal)s) before the file was whole. Often that is the machine's memory running out: ask for the "
+    "export again when less runs beside it."
+)
+_FROM_OUTSIDE: Final = N_(
+    "%(program)s was ended from outside (signal %(signal)s) before the file was whole, and not by the system for want of memory: by a "
+    "person, or by a program that watches over this machine."
+)
+_CRASHED: Final = N_(
+    "%(program)s crashed (signal %(signal)s) before the file was whole: it may be built for another processor, which another build mends."
+)
+_AGAIN: Final = N_(
+    "%(program)s was killed (signal %(signal)s), and not by the system for want of memory. Another attempt begins the export anew, once."
+)
+_OF_QUANTIZER: Final = Words(_MEMORY, _KILLED, _FROM_OUTSIDE, _AGAIN, _CRASHED)
 _FULL: Final = N_(
     "The disk was full before %(program)s had written the file: free some space under %(folder)s and ask for the export again."
 )
@@ -61,6 +78,7 @@ def require_quantizer(named: str | None, precision: str) -> Quantizer:
 def quantize(task: ExportTask, quantizer: Quantizer, source: Path, target: Path, precision: str) -> None:
     """`target` from `source`, as llama.cpp mixes the precision. Raises JobFailed, and Cancelled within a second of the wish."""
     task.phase(Phase.QUANTIZING)
+    kills = MemoryKills.now()
     try:
         process = LineProcess(_command(quantizer, source, target, precision), log=subprocess.STDOUT)
     except OSError as error:
@@ -80,7 +98,7 @@ def quantize(task: ExportTask, quantizer: Quantizer, source: Path, target: Path,
     finally:
         process.close()
     if code or not target.is_file():
-        raise _explained(quantizer, task.folder, code, said)
+        raise _explained(quantizer, task.folder, code, said, kills)
     _require_same_model(quantizer, source, target)
 
 
@@ -106,13 +124,14 @@ def _lines(task: ExportTask, process: LineProcess) -> Iterator[str]:
             yield text
 
 
-def _explained(quantizer: Quantizer, folder: Path, code: int, said: list[str]) -> JobFailed:
+def _explained(
+    quantizer: Quantizer, folder: Path, code: int, said: list[str], kills: MemoryKills
+) -> JobFailed:
     program = quantizer.name
     if free_bytes(folder) < _NOTHING_FREE:
         return JobFailed(FailureCode.DISK_FULL, _FULL, program=program, folder=str(folder.parent))
     if code < 0:
-        name = signal.Signals(-code).name
-        return JobFailed(FailureCode.UNEXPECTED, _ENDED, program=program, signal=name)
+        return JobFailed.of_exit(judge(-code, _OF_QUANTIZER, for_memory=kills.one_came(), program=program))
     telling = [line for line in said if _TELLS_WHY.search(line)]
     detail = (telling or said or ["–"])[0 if telling else -1]
     return JobFailed(FailureCode.UNEXPECTED, _FAILED, program=program, detail=detail[:300])

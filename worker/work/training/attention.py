@@ -4,6 +4,8 @@ Each conversation attends only to itself: one causal kernel call per conversatio
 borders come with the batch. It does not decide where they are and holds no cache: it is for training only.
 """
 
+from collections.abc import Callable
+from functools import wraps
 from itertools import pairwise
 from typing import Any
 
@@ -12,6 +14,7 @@ from torch.nn import functional
 from transformers import AttentionInterface
 
 from worker.work.training import compiled
+from worker.work.training.prefixes import SharedPrefixes
 
 PACKED_ATTENTION = "sft_studio_packed"
 # The same by torch's kernel for rows of several conversations, which GPUs have for half precision.
@@ -292,5 +295,29 @@ def _banded_mask(length: int, window: int, device: torch.device) -> torch.Tensor
     return (distance >= 0) & (distance < window)
 
 
-AttentionInterface.register(PACKED_ATTENTION, packed_attention)
-AttentionInterface.register(VARLEN_ATTENTION, varlen_attention)
+Attention = Callable[..., tuple[torch.Tensor, None]]
+
+
+def on_whole_conversations(attend: Attention) -> Attention:
+    """`attend` for rows in which what conversations share is computed once: it sees each of them whole."""
+
+    @wraps(attend)
+    def attention(
+        module: torch.nn.Module,
+        query: torch.Tensor,
+        key: torch.Tensor,
+        value: torch.Tensor,
+        *rest: Any,
+        prefixes: SharedPrefixes | None = None,
+        **named: Any,
+    ) -> tuple[torch.Tensor, None]:
+        if prefixes is None:
+            return attend(module, query, key, value, *rest, **named)
+        found, _ = attend(module, *(prefixes.whole(x) for x in (query, key, value)), *rest, **named)
+        return prefixes.once(found), None
+
+    return attention
+
+
+AttentionInterface.register(PACKED_ATTENTION, on_whole_conversations(packed_attention))
+AttentionInterface.register(VARLEN_ATTENTION, on_whole_conversations(varlen_attention))

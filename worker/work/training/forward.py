@@ -16,6 +16,7 @@ from app.masking import IGNORE_INDEX
 from worker.work.training.attention import edges_of
 from worker.work.training.data import Batch, LabelProof, needed_places, next_token_targets
 from worker.work.training.loss import cross_entropy_sum
+from worker.work.training.prefixes import SharedPrefixes, draws_dropout
 from worker.work.training.weights import causal_model, computing_in
 
 # Logits of so many positions are fp32 at a time where no gradient is wanted.
@@ -29,24 +30,36 @@ SummedLoss = Callable[[torch.Tensor, torch.nn.Module, torch.Tensor], torch.Tenso
 class PackedPass:
     """All conversations of the row at once, each as far as its last trained token."""
 
-    def __init__(self, model: Any, summed: SummedLoss | None = None) -> None:
-        """`summed` takes the place of the studio's own loss."""
-        self.model, self.summed = model, summed
+    def __init__(self, model: Any, summed: SummedLoss | None = None, shares_from: int | None = None) -> None:
+        """`summed` takes the place of the studio's own loss. What conversations share at their beginnings, so many tokens at least,
+        is computed once; None: never."""
+        self.model, self.summed, self.shares_from = model, summed, shares_from
         whole = causal_model(model)
         self.body = whole.get_decoder()
         self.head = whole.get_output_embeddings()
 
-    def hidden(self, batch: Batch) -> torch.Tensor:
-        """The last hidden states: [1, tokens, width]."""
-        ids, borders = batch["input_ids"], batch["borders"]
+    def hidden(self, batch: Batch, prefixes: SharedPrefixes | None = None) -> torch.Tensor:
+        """The last hidden states: [1, tokens, width], with `prefixes` those of the computed tokens."""
+        ids, positions, borders = batch["input_ids"], batch["position_ids"], batch["borders"]
+        shared = {}
+        if prefixes is not None:
+            ids, positions = ids[:, prefixes.computed], positions[:, prefixes.computed]
+            shared = {"prefixes": prefixes}
         found: torch.Tensor = self.body(
             input_ids=ids,
-            position_ids=batch["position_ids"],
+            position_ids=positions,
             borders=borders,
             edges=edges_of(borders, ids.device),
             use_cache=False,
+            **shared,
         ).last_hidden_state
         return found
+
+    def prefixes_of(self, batch: Batch) -> SharedPrefixes | None:
+        """What is computed once; nothing where dropout makes something else of it in each conversation."""
+        if self.shares_from is None or (self.model.training and draws_dropout(self.model)):
+            return None
+        return SharedPrefixes.of(batch["input_ids"], batch["borders"], self.shares_from)
 
     def __call__(self, batch: Batch) -> torch.Tensor:
         targets = next_token_targets(batch["labels"], batch["borders"])
@@ -57,7 +70,9 @@ class PackedPass:
         # Places and no mask: how many it picks is known before the model runs, so that nobody waits for it in between.
         trained = (targets != IGNORE_INDEX).nonzero()[:, 0]
         summed = self.summed or cross_entropy_sum
-        return summed(self.hidden(batch)[0, trained], self.head, targets[trained])
+        prefixes = self.prefixes_of(batch)
+        places = trained if prefixes is None else prefixes.places[trained]
+        return summed(self.hidden(batch, prefixes)[0, places], self.head, targets[trained])
 
 
 class PlainPass:

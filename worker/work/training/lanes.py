@@ -8,7 +8,7 @@ process's share. Lanes meet once a batch, and their gradients are added in a fix
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from itertools import pairwise
+from itertools import chain, pairwise
 from typing import Any
 
 import torch
@@ -19,6 +19,7 @@ from app.recipes.config import TrainingConfig
 from worker.work.training.data import Batch
 from worker.work.training.forward import LossPass
 from worker.work.training.lora import dropout_drawn_from, fused_dropouts
+from worker.work.training.prefixes import asks_for_dropout
 
 # Rotary embeddings of these kinds keep what they computed for the longest row so far.
 STATEFUL_POSITIONS = ("dynamic", "longrope")
@@ -51,6 +52,13 @@ class LanedPass:
         seeds = torch.randint(2**62, (len(parts),)).tolist() if backward else [0] * len(parts)
         return list(self.pool.map(self._run_lane, parts, seeds, [backward] * len(parts)))
 
+    def add_up(self, gradients: list[Gradients], scale: torch.Tensor) -> list[torch.Tensor | None]:
+        """Over the lanes, of each parameter, times `scale`; each lane has its part of the parameters."""
+        share = max(1, -(-len(gradients) // self.lanes))
+        parts = [gradients[start : start + share] for start in range(0, len(gradients), share)]
+        added = self.pool.map(lambda part: [_added(found, scale) for found in part], parts)
+        return list(chain.from_iterable(added))
+
     def _run_lane(self, part: Batch, seed: int, backward: bool) -> tuple[torch.Tensor, Gradients]:
         with (
             torch.set_grad_enabled(backward),
@@ -68,22 +76,22 @@ class _LanedLoss(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, laned: LanedPass, batch: Batch, *_: torch.nn.Parameter) -> torch.Tensor:
         losses, gradients = zip(*laned.run(batch, backward=True), strict=True)
-        ctx.gradients = [_added(found) for found in zip(*gradients, strict=True)]
+        ctx.laned, ctx.gradients = laned, list(zip(*gradients, strict=True))
         return torch.stack(losses).sum()
 
     @staticmethod
     def backward(ctx: Any, *gradients: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
-        totals: list[torch.Tensor | None] = ctx.gradients
+        found: list[Gradients] = ctx.gradients
         ctx.gradients = []
-        return None, None, *[None if total is None else total.mul_(gradients[0]) for total in totals]
+        return None, None, *ctx.laned.add_up(found, gradients[0])
 
 
-def _added(found: Gradients) -> torch.Tensor | None:
-    """The sum over the lanes, in the memory of the first."""
+def _added(found: Gradients, scale: torch.Tensor) -> torch.Tensor | None:
+    """The sum over the lanes times `scale`, in the memory of the first: while it is in the cache still."""
     present = [gradient for gradient in found if gradient is not None]
     for other in present[1:]:
         present[0].add_(other)
-    return present[0] if present else None
+    return present[0].mul_(scale) if present else None
 
 
 def split(batch: Batch, lanes: int) -> list[Batch]:
@@ -130,8 +138,7 @@ def lanes_for(model: Any, config: TrainingConfig, device: torch.device) -> int:
     alone = config.gradient_checkpointing or config.load_in_4bit or not config.use_peft
     if device.type != "cpu" or alone:
         return 1
-    named = model.config.to_dict().items()
-    if any("drop" in name and isinstance(value, float | int) and value > 0 for name, value in named):
+    if asks_for_dropout(model.config):
         return 1
     own = fused_dropouts(model)
     for module in model.modules():

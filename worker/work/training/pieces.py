@@ -36,6 +36,7 @@ def pieces_of(chosen: PackedPass | PlainPass) -> Pieces:
         rows=rows,
         adapter=adapter_code(chosen.model),
         liger=_is_on_liger(causal_model(chosen.model)),
+        prefixes="once" if isinstance(chosen, PackedPass) and chosen.shares_from else "each",
     )
 
 
@@ -76,5 +77,6 @@ def _named(pieces: Pieces) -> str:
         f"rows={pieces.rows}",
         f"adapter={pieces.adapter or '-'}",
         f"liger={str(pieces.liger).lower()}",
+        f"prefixes={pieces.prefixes}",
     ]
     return ", ".join(parts)

@@ -26,6 +26,8 @@ from app.jobs.devices import VISIBLE
 from app.recipes import processes
 from app.runs.work import TrainInput
 from app.sentences import N_, Failure, FailureCode
+from worker.exits import Words, judge
+from worker.memory_kills import MemoryKills
 from worker.work.protocol import JobFailed
 from worker.work.training.devices import peak_memory_bytes
 
@@ -39,6 +41,25 @@ _PATIENCE: Final = timedelta(hours=2)
 _LAST_WORDS_SECONDS: Final = 20.0
 # Numbers that are added up in one go.
 _BUCKET: Final = 2**24
+_KILLED: Final = N_(
+    "Process %(rank)d of %(size)d was killed (signal %(signal)s). Often that is the machine's memory running out: use a smaller batch or "
+    "fewer processes."
+)
+_MEMORY: Final = N_(
+    "The machine's memory ran out, and the system killed process %(rank)d of %(size)d (signal %(signal)s): use a smaller batch, gradient "
+    "checkpointing, or fewer processes."
+)
+_FROM_OUTSIDE: Final = N_(
+    "Process %(rank)d of %(size)d was ended from outside (signal %(signal)s), and not by the system for want of memory: by a person, or by "
+    "a program that watches over this machine. Its log says by which."
+)
+_CRASHED: Final = N_("Process %(rank)d of %(size)d crashed (signal %(signal)s). The log says more.")
+_DIED: Final = N_("Process %(rank)d of %(size)d ended unexpectedly (exit code %(code)d). The log says more.")
+_AGAIN: Final = N_(
+    "Process %(rank)d of %(size)d was killed (signal %(signal)s), and not by the system for want of memory. Another attempt goes on, once, "
+    "from the newest checkpoint if there is one."
+)
+_OF_PROCESS: Final = Words(_MEMORY, _KILLED, _FROM_OUTSIDE, _AGAIN, _CRASHED)
 
 
 @dataclass
@@ -53,6 +74,7 @@ class ProcessGroup:
     folder: Path | None = None
     others: list["subprocess.Popen[bytes]"] = field(default_factory=list)
     on_gpus: bool = False
+    kills: MemoryKills = field(default_factory=MemoryKills.now)
     _others_peak: int = 0
 
     @property
@@ -192,16 +214,10 @@ class ProcessGroup:
             if told is not None and told.is_file():
                 failure = Failure.from_json(json.loads(told.read_text("utf-8")))
                 return JobFailed(failure.code, failure.sentence)
-            return JobFailed(
-                FailureCode.KILLED,
-                N_(
-                    "Process %(rank)d of %(size)d ended unexpectedly (exit code %(code)d), most often for want of memory. "
-                    "Use a smaller batch or fewer processes."
-                ),
-                rank=rank,
-                size=self.size,
-                code=code,
-            )
+            if code >= 0:
+                return JobFailed(FailureCode.DIED, _DIED, rank=rank, size=self.size, code=code)
+            judged = judge(-code, _OF_PROCESS, for_memory=self.kills.one_came(), rank=rank, size=self.size)
+            return JobFailed.of_exit(judged)
         return error
 
     def end(self) -> None:

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
 
 from app.jobs.events import Emit
@@ -19,10 +20,11 @@ from app.sentences import N_, FailureCode
 from worker.work.device_errors import breaks_off, device_failure
 from worker.work.protocol import JobFailed, base_is_no_number, log
 from worker.work.training.attention import VARLEN_ATTENTION, ways_to_attend
-from worker.work.training.data import ArraySamples, Batch, on_device, pack
+from worker.work.training.data import ArraySamples, Batch, Sample, on_device, pack
 from worker.work.training.forward import PackedPass, PlainPass
 from worker.work.training.liger import LigerKernels, liger_cross_entropy_sum
 from worker.work.training.pieces import ROWS, had_on, pieces_of, tell_others
+from worker.work.training.prefixes import LEAST_TOKENS
 from worker.work.training.quicker import keep_quicker_layers, milliseconds, tell_speed
 from worker.work.training.repeating import gives_up
 from worker.work.training.weights import causal_model
@@ -45,10 +47,12 @@ LONGEST_TRIAL_LOGITS = 2**29
 
 @dataclass(frozen=True)
 class Trial:
-    """Batches that a run's passes are tried on: two conversations that are short, and a long one beside a short."""
+    """Batches that a run's passes are tried on: two conversations that are short, a long one beside a short, and two that begin
+    alike, all of them trained; None where there is no conversation of several tokens."""
 
     short: Batch
     long: Batch
+    alike: Batch | None = None
 
     @classmethod
     def of(cls, samples: ArraySamples, vocabulary: int, device: torch.device) -> "Trial":
@@ -63,7 +67,18 @@ class Trial:
             if len(samples[place]["input_ids"]) * vocabulary <= LONGEST_TRIAL_LOGITS
         ]
         longest = samples[(fitting or trained)[-1 if fitting else 0]]
-        return cls(on_device(pack([shortest, second]), device), on_device(pack([longest, shortest]), device))
+        batches = [pack([shortest, second]), pack([longest, shortest])]
+        if len(second["input_ids"]) > 1:
+            batches.append(pack(_that_begin_alike(second)))
+        return cls(*(on_device(batch, device) for batch in batches))
+
+
+def _that_begin_alike(sample: Sample) -> list[Sample]:
+    """The conversation as it is and with its second half reversed; all of it is trained, so that what is shared is too."""
+    ids = np.asarray(sample["input_ids"])
+    half = len(ids) // 2
+    other = np.concatenate([ids[:half], ids[half:][::-1]])
+    return [{**sample, "input_ids": one, "labels": one} for one in (ids, other)]
 
 
 TriedPass = PackedPass | PlainPass
@@ -92,6 +107,8 @@ def choose_pass(
     chosen = _packed_or_plain(model, trial, wanted, dtype, emit, again)
     if device.type == "cuda":
         keep_quicker_layers(chosen, trial.long, emit, again.adapter if again else None, led)
+    if isinstance(chosen, PackedPass) and (again is None or again.prefixes == "once"):
+        chosen = with_shared_prefixes(chosen, trial, dtype, emit)
     if liger and (again is None or again.liger):
         chosen = with_liger(chosen, trial, wanted, dtype, emit)
     tell_others(kept, pieces_of(chosen), emit)
@@ -104,7 +121,9 @@ def with_liger(
     """The chosen pass on Liger's kernels, where it still does what the plain one did without them; and how quick it is."""
     own = milliseconds(chosen, trial.long)
     kernels = LigerKernels(causal_model(chosen.model))
-    tried = PackedPass(chosen.model, liger_cross_entropy_sum) if isinstance(chosen, PackedPass) else chosen
+    tried = chosen
+    if isinstance(chosen, PackedPass):
+        tried = PackedPass(chosen.model, liger_cross_entropy_sum, chosen.shares_from)
     try:
         kernels.put_on()
         reason = _difference(tried, trial, wanted, dtype)
@@ -125,6 +144,30 @@ def with_liger(
         return chosen
     tell_speed(milliseconds(tried, trial.long), own, emit)
     return tried
+
+
+def with_shared_prefixes(chosen: PackedPass, trial: Trial, dtype: torch.dtype, emit: Emit) -> PackedPass:
+    """The chosen pass with beginnings that conversations share computed once, where that gives the same."""
+    if trial.alike is None:
+        return chosen
+    try:
+        found = _loss_and_gradients(PackedPass(chosen.model, shares_from=1), trial.alike)
+        reason = _otherwise(found, _loss_and_gradients(chosen, trial.alike), dtype)
+    except torch.OutOfMemoryError:
+        raise
+    except Exception as error:
+        if breaks_off(error):
+            raise
+        reason = _in_short(error)
+    if reason is None:
+        return PackedPass(chosen.model, shares_from=LEAST_TOKENS)
+    log(
+        emit,
+        "info",
+        N_("Beginnings that conversations share are computed anew in each of them (%(reason)s)."),
+        reason=reason,
+    )
+    return chosen
 
 
 def _packed_or_plain(
@@ -171,9 +214,9 @@ def _packed_or_plain(
 
 @dataclass(frozen=True)
 class _Figures:
-    """What the plain pass gives: the losses of both batches and the gradients of the short one."""
+    """What a pass gives: the losses of some batches and the gradients of the first."""
 
-    losses: tuple[float, float]
+    losses: tuple[float, ...]
     gradients: list[torch.Tensor | None]
 
 
@@ -266,6 +309,10 @@ def _difference(tried: TriedPass, trial: Trial, wanted: _Figures, dtype: torch.d
         if breaks_off(error):
             raise
         return _in_short(error)
+    return _otherwise(found, wanted, dtype)
+
+
+def _otherwise(found: _Figures, wanted: _Figures, dtype: torch.dtype) -> str | None:
     for own, other in zip(found.losses, wanted.losses, strict=True):
         if not abs(own - other) <= LOSS_TOLERANCE[dtype] * max(abs(other), 1e-6):
             return "the losses differ"
@@ -296,12 +343,17 @@ def _keeps_places(packed: PackedPass, batch: Batch, dtype: torch.dtype) -> bool:
 
 
 def _figures(loss_pass: TriedPass, trial: Trial) -> _Figures:
-    trained = [p for p in loss_pass.model.parameters() if p.requires_grad]
     with torch.no_grad():
         long = float(loss_pass(trial.long))
-    loss = loss_pass(trial.short)
+    short = _loss_and_gradients(loss_pass, trial.short)
+    return _Figures((*short.losses, long), short.gradients)
+
+
+def _loss_and_gradients(loss_pass: TriedPass, batch: Batch) -> _Figures:
+    trained = [p for p in loss_pass.model.parameters() if p.requires_grad]
+    loss = loss_pass(batch)
     gradients: list[torch.Tensor | None] = list(torch.autograd.grad(loss, trained, allow_unused=True))
-    return _Figures((float(loss.detach()), long), gradients)
+    return _Figures((float(loss.detach()),), gradients)
 
 
 def _same_gradients(

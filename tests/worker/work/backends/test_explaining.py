@@ -20,6 +20,7 @@ LAUNCHER = [
     "  exitcode  : 1 (pid: 71)",
 ]
 
+KILLED_BELOW = "  traceback : Signal 9 (SIGKILL) received by PID 71"
 # The launcher ended it, as another one had failed.
 OTHERS = "  traceback : Signal 15 (SIGTERM) received by PID 70"
 
@@ -33,9 +34,10 @@ OTHERS = "  traceback : Signal 15 (SIGTERM) received by PID 70"
         (["torch.OutOfMemoryError: CUDA out of memory."], 1, "out_of_memory", "ran out of memory (torch.OutOfMemoryError"),
         (["OSError: [Errno 28] No space left on device"], 1, "disk_full", "filled up while Axolotl trained"),
         (["ModuleNotFoundError: No module named 'fire.core'"], 1, "not_installed", "lacks the module fire.core"),
-        (["step 4"], -9, "killed", "was killed (signal 9)"),
+        (["step 4"], -9, "killed", "was killed (signal SIGKILL). Often that is the machine's memory"),
+        (["step 4"], -11, "died", "Axolotl crashed (signal SIGSEGV)"),
         ([*TRACEBACK[:4], *LAUNCHER], 1, "backend_failed", "ValueError: Target modules"),
-        ([*LAUNCHER, "  traceback : Signal 9 (SIGKILL) received by PID 71"], 1, "killed", "was killed (signal 9)"),
+        ([*LAUNCHER, KILLED_BELOW], 1, "killed", "was killed (signal SIGKILL)"),
         ([*TRACEBACK[:4], OTHERS, *LAUNCHER], 1, "backend_failed", "ValueError: Target modules"),
         (["Usage: axolotl [OPTIONS]"], 2, "backend_failed", "Usage: axolotl [OPTIONS]. The log"),
         ([], 3, "backend_failed", "exit code 3"),
@@ -44,6 +46,23 @@ OTHERS = "  traceback : Signal 15 (SIGTERM) received by PID 70"
 def test_the_reason_is_found_in_what_was_printed(
     printed: list[str], exit_code: int, code: str, said: str
 ) -> None:
-    failed = explain("Axolotl", exit_code, printed)
+    failed = explain("Axolotl", exit_code, printed, for_memory=None)
     assert failed.code == FailureCode(code)
     assert said in str(failed)
+    assert failed.again is None
+
+
+@pytest.mark.parametrize(("printed", "exit_code"), [(["step 4"], -9), ([*LAUNCHER, KILLED_BELOW], 1)])
+def test_a_killed_tool_is_told_from_one_that_took_too_much_memory_by_what_the_kernel_counts(
+    printed: list[str], exit_code: int
+) -> None:
+    for_memory = explain("Axolotl", exit_code, printed, for_memory=True)
+    assert (for_memory.code, for_memory.again) == ("killed", None)
+    assert "memory ran out, and the system killed Axolotl (signal SIGKILL): lower the batch" in str(
+        for_memory
+    )
+    by_somebody = explain("Axolotl", exit_code, printed, for_memory=False)
+    assert by_somebody.code == "died"
+    assert "Axolotl was ended from outside (signal SIGKILL)" in str(by_somebody)
+    assert by_somebody.again is not None
+    assert "Another attempt goes on, once" in by_somebody.again.english()

@@ -22,11 +22,12 @@ from app.runs.work import TrainInput
 from app.sentences import FailureCode
 from tests.support.said import said
 from tests.worker.conftest import Recorder
+from worker import memory_kills
+from worker.memory_kills import MemoryKills
 from worker.work import train
 from worker.work.backends.checkpoints import newest_whole
 from worker.work.backends.comparison import Comparison
-from worker.work.backends.events import Listener
-from worker.work.backends.run import train_there
+from worker.work.backends.run import FILES, train_there
 from worker.work.backends.tool_process import OBSERVER, tool_environment
 from worker.work.evaluation.loading import require_adapter
 from worker.work.protocol import Cancelled, Control, JobFailed
@@ -165,21 +166,39 @@ def test_trl_trains_the_studios_losses_and_its_adapter_is_measured_and_kept(
     assert newest_whole(tmp_path / "lost") is None
 
 
-def test_a_tools_checkpoint_of_the_last_step_is_nothing_to_go_on_from(
-    job_input: Callable[..., dict[str, Any]], tmp_path: Path
+def test_a_tool_that_was_lost_after_its_last_step_takes_no_other(
+    job_input: Callable[..., dict[str, Any]], small_model: Path, tmp_path: Path
 ) -> None:
-    values, place = job_input(LENGTHS), tmp_path / "lost" / "1" / WORKPLACE
-    comparison = Comparison(load_arrays(Path(values["arrays"]), values["arrays_hash"]), "trl")
-    listener = Listener(comparison, Recorder(), place)
-    for step in (3, 6):
-        folder = place / f"checkpoint-{step}"
-        folder.mkdir(parents=True)
-        (folder / "optimizer.pt").write_bytes(b"state")
-        listener.hear({"event": "step", "step": step, "total_steps": 6, "epoch": 0.5, "seconds": 1.0})
-        listener.hear({"event": "saved", "step": step, "folder": str(folder)})
-    found = newest_whole(tmp_path / "lost")
-    assert found is not None
-    assert found.step == 3
+    # Not at the end of an epoch, where transformers finds nothing left to do by itself.
+    values = job_input(LENGTHS, max_steps=6, eval_steps=3, save_steps=3)
+    values["base_model_path"] = str(small_model)
+    lost, workplace = tmp_path / "lost" / "1" / WORKPLACE, tmp_path / "trl" / WORKPLACE
+
+    class LosingAtTheEnd(Recorder):
+        def __call__(self, event: str, /, **payload: Any) -> None:
+            super().__call__(event, **payload)
+            if (workplace / "whole-6.json").is_file() and not lost.exists():
+                leave_behind(workplace, lost)
+
+    found = train.run(job(values, backend="trl"), tmp_path / "trl", LosingAtTheEnd(), Control())
+    again, emit = job({**values, "resume_from": str(tmp_path / "lost")}, backend="trl"), Recorder()
+    resumed = train.run(again, tmp_path / "lost" / "2", emit, Control())
+    assert emit.of("progress") == []
+    assert (resumed.steps, resumed.total_steps, resumed.stop_reason) == (6, 6, "finished")
+    assert (resumed.eval_loss, resumed.labels_seen) == (found.eval_loss, found.labels_seen)
+    states = [
+        load_file(folder / "adapter" / "adapter_model.safetensors")
+        for folder in (tmp_path / "trl", tmp_path / "lost" / "2")
+    ]
+    assert states[0].keys() == states[1].keys()
+    assert all(torch.equal(states[0][name], states[1][name]) for name in states[0])
+
+
+def leave_behind(workplace: Path, lost: Path, *not_there_yet: str) -> None:
+    """What a worker that is lost now leaves."""
+    shutil.copytree(workplace, lost, ignore=shutil.ignore_patterns(*not_there_yet))
+    for path in lost.glob("whole-*.json"):
+        path.write_text(path.read_text().replace(str(workplace), str(lost)))
 
 
 class Losing(Recorder):
@@ -192,9 +211,41 @@ class Losing(Recorder):
     def __call__(self, event: str, /, **payload: Any) -> None:
         super().__call__(event, **payload)
         if event == "progress" and payload["step"] == 5:
-            shutil.copytree(self.workplace, self.lost)
-            for path in self.lost.glob("whole-*.json"):
-                path.write_text(path.read_text().replace(str(self.workplace), str(self.lost)))
+            # It is not stopped for this, and may be done with another step and at its last checkpoint by now.
+            leave_behind(self.workplace, self.lost, "checkpoint-6", "tmp*")
+
+
+def test_what_somebody_killed_leaves_its_checkpoints_to_the_attempt_that_goes_on(
+    job_input: Callable[..., dict[str, Any]],
+    small_model: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    (counts := tmp_path / "vmstat").write_text("oom_kill 4\n")
+    monkeypatch.setattr(memory_kills, "_COUNTED_IN", (str(counts),))
+    values = job_input(LENGTHS, max_steps=40, eval_steps=40, save_steps=3)
+    values["base_model_path"] = str(small_model)
+
+    class Killing(Recorder):
+        def __call__(self, event: str, /, **payload: Any) -> None:
+            super().__call__(event, **payload)
+            if event == "progress" and payload["step"] >= 5:
+                for place in tmp_path.glob(f"*/{WORKPLACE}/{FILES}"):
+                    for process in processes_in(place):
+                        os.kill(process, signal.SIGKILL)
+
+    with pytest.raises(JobFailed, match=r"TRL was ended from outside \(signal SIGKILL\)") as killed:
+        train.run(job(values, backend="trl"), tmp_path / "1", Killing(), Control())
+    assert killed.value.again is not None
+    assert (kept := newest_whole(tmp_path)) is not None
+
+    monkeypatch.setattr(MemoryKills, "one_came", lambda _self: True)
+    again, emit = job({**values, "resume_from": str(tmp_path)}, backend="trl"), Killing()
+    with pytest.raises(JobFailed, match=r"the system killed TRL \(signal SIGKILL\)") as killed:
+        train.run(again, tmp_path / "2", emit, Control())
+    assert min(row["step"] for row in emit.of("progress")) == kept.step + 1
+    assert killed.value.again is None
+    assert not (tmp_path / "2" / WORKPLACE).exists()
 
 
 @pytest.fixture
@@ -239,9 +290,16 @@ LAUNCHER = "import subprocess, sys; subprocess.run([sys.executable, '-c', 'impor
 
 def test_a_cancel_ends_it_and_whatever_it_started(trainer: Callable[..., Any], tmp_path: Path) -> None:
     control = Control()
-    threading.Timer(1.0, control.request_stop, ["cancel"]).start()
+
+    def cancel() -> None:
+        wait_for(lambda: len(processes_in(tmp_path)) == 2)
+        control.request_stop("cancel")
+
+    somebody = threading.Thread(target=cancel)
+    somebody.start()
     with pytest.raises(Cancelled):
         trainer(Recorder(), control, LAUNCHER)
+    somebody.join()
     assert not processes_in(tmp_path)
 
 
@@ -271,7 +329,7 @@ def test_another_user_of_the_machine_is_not_listened_to(
     monkeypatch.setattr(os, "geteuid", lambda: somebody_else)
     # It hears that nobody listens while it is still at work.
     with pytest.raises(JobFailed, match="TRL stopped before it was done"):
-        trainer(Recorder(), Control(), "import time; time.sleep(60)")
+        trainer(Recorder(), Control(), "import time; time.sleep(600)")
 
 
 def test_a_tool_that_breaks_is_explained_and_one_that_trains_nothing_too(trainer: Callable[..., Any]) -> None:
@@ -279,6 +337,23 @@ def test_a_tool_that_breaks_is_explained_and_one_that_trains_nothing_too(trainer
         trainer(Recorder(), Control(), "{}['model']")
     with pytest.raises(JobFailed, match="without having trained anything"):
         trainer(Recorder(), Control(), "print('fine')")
+
+
+def test_a_tool_that_somebody_interrupts_is_not_taken_for_one_that_is_done(
+    trainer: Callable[..., Any], tmp_path: Path
+) -> None:
+    class Interrupting(Recorder):
+        def __call__(self, event: str, /, **payload: Any) -> None:
+            super().__call__(event, **payload)
+            if event == "progress" and payload["step"] == 2:
+                [tool] = processes_in(tmp_path)
+                os.kill(tool, signal.SIGINT)
+
+    # As Axolotl does: it saves what it has, and is content.
+    content = "import signal, sys\nsignal.signal(signal.SIGINT, lambda *_: sys.exit(0))\n"
+    with pytest.raises(JobFailed, match=r"TRL ended by itself after step \d+ of 1000000") as ended:
+        trainer(Interrupting(), Control(), content + SCRIPT)
+    assert ended.value.again is not None
 
 
 def test_the_studios_addresses_are_not_handed_on() -> None:

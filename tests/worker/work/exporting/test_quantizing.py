@@ -159,7 +159,11 @@ def test_its_own_words_say_why_it_failed(program: Path, tmp_path: Path) -> None:
         ("echo loading; echo no such type $3; exit 1", "did not make the file: no such type Q4_K_M"),
         (
             "kill -ILL $$",
-            "was ended by SIGILL before the file was whole: it ran out of memory, or was built for another",
+            "died: llama-quantize crashed (signal SIGILL) before the file was whole: it may be built for another",
+        ),
+        (
+            "kill -TERM $$",
+            "died: llama-quantize was ended from outside (signal SIGTERM) before the file was whole",
         ),
         ("echo rubbish > $2", "is not the model that it was given"),
     ],

@@ -59,3 +59,13 @@ def trial_of(
         batch["input_ids"] %= vocabulary
         batch["labels"][batch["labels"] >= 0] %= vocabulary
     return Trial(*(on_device(batch, device) for batch in batches))
+
+
+def batch_that_begins_alike(shared: int, lengths: list[int], vocabulary: int = 5000) -> Batch:
+    """Conversations of so many random tokens, all trained, whose first `shared` are the same."""
+    batch = batch_of(lengths)
+    batch["input_ids"] %= vocabulary
+    for start in batch["borders"][:-1]:
+        batch["input_ids"][0, start : start + shared] = batch["input_ids"][0, :shared]
+    batch["labels"] = batch["input_ids"].clone()
+    return batch

@@ -36,7 +36,7 @@ REFUSED = {
     "recurrent_gemma": "keeps its state",
     "reformer": "cannot be trained here",
 }
-# Whose conversations train side by side: a slower way for one of these is a defect.
+# Whose conversations train side by side, what they share at their beginnings once: a slower way for one of these is a defect.
 _PACKED = """deepseek_v2 deepseek_v3 ernie4_5 ernie4_5_moe exaone4 gemma gemma3 gemma3_text gemma4 gemma4_text glm glm4 glm4_moe
     gpt2 gpt_neox llama ministral3 mistral mixtral olmo olmo2 olmo3 olmoe phi phi3 qwen2 qwen2_moe qwen3 qwen3_moe seed_oss
     smollm3 starcoder2"""
@@ -59,10 +59,13 @@ class Samples(list[dict[str, Any]]):
 
 
 def conversations() -> Samples:
+    """Two of them, which come into one lane, begin alike."""
     numbers = np.random.default_rng(5)
     found = Samples()
-    for index, length in enumerate([14, 23, 9, 31]):
+    for index, length in enumerate([9, 23, 19, 31]):
         ids = numbers.integers(3, VOCABULARY, length)
+        if length == 19:
+            ids[:17] = found[1]["input_ids"][:17]
         labels = np.where(np.arange(length) < length // 3, IGNORE_INDEX, ids)
         found.append({"index": index, "input_ids": ids, "labels": labels})
     return found
@@ -128,7 +131,8 @@ def our_steps(
         torch.set_num_threads(1)
     count = sum(int((sample["labels"][1:] != IGNORE_INDEX).sum()) for sample in samples)
     steps = [step(adapted, optimizer, loss_pass(pack(list(samples))) / count) for _ in range(2)]
-    return steps, [name for name, _ in trained(adapted)], isinstance(chosen, PackedPass)
+    shares = isinstance(chosen, PackedPass) and chosen.shares_from is not None
+    return steps, [name for name, _ in trained(adapted)], shares
 
 
 def reaches_experts(model: Any) -> bool:

@@ -44,7 +44,7 @@ def test_what_comes_after_the_last_trained_token_is_not_computed_and_changes_not
     packed, seen = PackedPass(model), []
     whole = packed.hidden
 
-    def watched(part: Batch) -> torch.Tensor:
+    def watched(part: Batch, _prefixes: None) -> torch.Tensor:
         borders = part["borders"]
         seen.extend(end - start for start, end in pairwise(borders))
         assert part["input_ids"].shape == part["position_ids"].shape == (1, borders[-1])

@@ -64,7 +64,7 @@ def test_what_cannot_be_had_on_this_device_is_told(emit: Recorder) -> None:
     assert isinstance(_chosen(emit, ON_GPU), PackedPass)
     (told,) = _told(emit)
     assert "cuda, rows=varlen, adapter=peft, liger=true" in told
-    assert "cpu, rows=packed, adapter=studio, liger=false" in told
+    assert "cpu, rows=packed, adapter=studio, liger=false, prefixes=each" in told
     cpu, gpu = torch.device("cpu"), torch.device("cuda", 0)
     assert (had_on(cpu, ON_GPU), had_on(gpu, ON_GPU), had_on(gpu, None)) == (None, ON_GPU, None)
 

@@ -13,6 +13,7 @@ from safetensors.torch import load_file
 from tests.support import small_runs
 from tests.worker.conftest import Recorder
 from tests.worker.work import doing
+from worker import memory_kills
 from worker.work.protocol import Cancelled, Control, JobFailed
 from worker.work.training.data import EpochBatches
 from worker.work.training.process_group import FOLDER, ProcessGroup, environment_of, require_room
@@ -123,14 +124,35 @@ def test_a_wish_to_stop_reaches_every_process_at_the_same_step(tmp_path: Path, s
     assert others() == []
 
 
-def test_a_process_that_is_killed_ends_the_run_with_a_sentence(tmp_path: Path) -> None:
-    emit = AtFirstStep(lambda: others()[0].send_signal(signal.SIGKILL))
+@pytest.mark.parametrize(
+    ("counted", "code", "said"),
+    [
+        (None, "killed", "Process 1 of 2 was killed (signal SIGKILL). Often that is the machine's memory"),
+        (1, "killed", "memory ran out, and the system killed process 1 of 2 (signal SIGKILL)"),
+        (0, "died", "Process 1 of 2 was ended from outside (signal SIGKILL)"),
+    ],
+)
+def test_a_process_that_is_killed_ends_the_run_with_a_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, counted: int | None, code: str, said: str
+) -> None:
+    """`counted` processes are killed for memory meanwhile; None: the kernel counts none."""
+    counts = tmp_path / "vmstat"
+    monkeypatch.setattr(memory_kills, "_COUNTED_IN", (str(counts),))
+    if counted is not None:
+        counts.write_text("oom_kill 4\n")
+
+    def kill() -> None:
+        if counted is not None:
+            counts.write_text(f"oom_kill {4 + counted}\n")
+        others()[0].send_signal(signal.SIGKILL)
+
     settings = {**SETTINGS, "num_processes": 2, "num_train_epochs": 50}
     job = small_runs.job(tmp_path, training=DATA[0], held_out=DATA[1], **settings)
     with pytest.raises(JobFailed) as refused:
-        doing.train(job, tmp_path / "out", emit, Control())
-    assert refused.value.code == "killed"
-    assert "Process 1 of 2 ended unexpectedly (exit code -9)" in refused.value.sentence.english()
+        doing.train(job, tmp_path / "out", AtFirstStep(kill), Control())
+    assert refused.value.code == code
+    assert said in refused.value.sentence.english()
+    assert (refused.value.again is not None) == (counted == 0)
     assert others() == []
 
 

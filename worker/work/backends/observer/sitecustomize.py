@@ -13,7 +13,8 @@ on which all four tools build. JSON lines go out, each with an `event`:
     measuring, held_out   the held-out loss begins; `loss` per trained token after `step`
     end       the last `step` of `total_steps`, `train_loss`, `best_step` where the tool kept the best, peak memory
 
-Where SFT_STUDIO_RESUME names a checkpoint's folder, training goes on from there, whatever the tool itself would do.
+Where SFT_STUDIO_RESUME names a checkpoint's folder, training goes on from there, whatever the tool itself would do; where
+that was the last step, the tool saves what there is.
 {"stop": true} comes in and ends training after the step that is under way, as the tool ends it by itself. When the
 socket ends, so does the process: who watched is gone.
 
@@ -36,6 +37,8 @@ NAME = os.environ.get("SFT_STUDIO_OBSERVER")
 RESUME = os.environ.get("SFT_STUDIO_RESUME")
 WATCHED = "transformers.trainer"
 IGNORED = -100
+# Of a checkpoint, as transformers names it.
+STATE = "trainer_state.json"
 # The first process of those that train together, as torch's launchers count them.
 LEADS = os.environ.get("RANK", "0") == "0"
 ORPHANED = 3
@@ -123,10 +126,35 @@ def watch(module: Any, line: Line) -> None:
 
     @functools.wraps(train)
     def trained(self: Any, resume_from_checkpoint: Any = None, *args: Any, **kwargs: Any) -> Any:
+        if RESUME and has_ended(Path(RESUME)):
+            return ended_at(module, self, Path(RESUME))
         return train(self, RESUME or resume_from_checkpoint, *args, **kwargs)
 
     trainer.__init__, trainer._prepare_inputs = begun, prepared
     trainer.train, trainer._get_num_items_in_batch = trained, counted
+
+
+def has_ended(checkpoint: Path) -> bool:
+    """Whether it was saved after the last step, be that of all or the one at which early stopping ended."""
+    state = json.loads((checkpoint / STATE).read_text("utf-8"))
+    control = state.get("stateful_callbacks", {}).get("TrainerControl", {}).get("attributes", {})
+    return bool(state["global_step"] >= state["max_steps"] or control.get("should_training_stop"))
+
+
+def ended_at(module: Any, trainer: Any, checkpoint: Path) -> Any:
+    """Stand where that step left it, for the tool to save; transformers itself would take one more."""
+    trainer._load_from_checkpoint(str(checkpoint))
+    trainer.state = state = module.TrainerState.load_from_json(str(checkpoint / STATE))
+    args, control = trainer.args, trainer.control
+    reporters = [one for one in trainer.callback_handler.callbacks if isinstance(one, Reporter)]
+    for reporter in reporters:
+        reporter.on_train_begin(args, state, control)
+    if args.load_best_model_at_end and state.best_model_checkpoint:
+        trainer._load_best_model()
+    for reporter in reporters:
+        reporter.on_train_end(args, state, control)
+    # The mean over all steps is told by who watched them.
+    return module.TrainOutput(state.global_step, 0.0, {})
 
 
 def predicted(trainer: Any, predict: Any, model: Any, inputs: Any, *args: Any, **kwargs: Any) -> Any:

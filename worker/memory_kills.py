@@ -1,4 +1,4 @@
-"""Whether the system has killed processes for want of memory: what the kernel counts, read before a child and after it.
+"""Whether the system has killed processes for want of memory: what the kernel counts, read before a process and after it.
 
 A killed process leaves no word of its own. Whatever ends it for another reason than the kernel (a person, a container's runtime, a
 watchdog in user space) is not counted.

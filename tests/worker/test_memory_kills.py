@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from worker.parent import memory_kills
-from worker.parent.memory_kills import MemoryKills
+from worker import memory_kills
+from worker.memory_kills import MemoryKills
 
 
 @pytest.fixture
