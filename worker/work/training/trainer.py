@@ -329,7 +329,8 @@ class SftTrainer(Trainer):
 
     def _is_over(self, checkpoint: Checkpoint) -> bool:
         """Whether it was written after the last step, or where this very run had been stopped early."""
-        if checkpoint.step >= self.args.max_steps:
+        # Without a number of steps it ends with an epoch, after which transformers finds nothing left to train.
+        if 0 < self.args.max_steps <= checkpoint.step:
             return True
         if self.early_stopping is None or self.goes_on:
             return False

@@ -116,6 +116,7 @@ def test_what_is_kept_of_a_paused_run_is_what_it_had_learned_by_then(
     "changes",
     [
         {},
+        {"max_steps": -1, "num_train_epochs": 2},
         {
             "learning_rate": 0.01,
             "max_steps": 60,
@@ -124,7 +125,7 @@ def test_what_is_kept_of_a_paused_run_is_what_it_had_learned_by_then(
             "early_stopping_patience": 1,
         },
     ],
-    ids=["after the last step", "after the step at which it was stopped early"],
+    ids=["after the last step", "after the last epoch", "after the step at which it was stopped early"],
 )
 def test_a_run_whose_worker_was_lost_after_its_last_checkpoint_trains_no_more(
     job: dict[str, Any], tmp_path: Path, changes: dict[str, Any]
@@ -136,8 +137,21 @@ def test_a_run_whose_worker_was_lost_after_its_last_checkpoint_trains_no_more(
     found = train(lost, tmp_path / "run" / "2", emit, Control())
     assert emit.of("metric") == emit.of("eval") == []
     assert {**found, "peak_memory_bytes": 0} == {**expected, "peak_memory_bytes": 0}
-    assert expected["stop_reason"] == ("no_improvement" if changes else "finished")
+    assert expected["stop_reason"] == ("no_improvement" if "learning_rate" in changes else "finished")
     assert same(weights(tmp_path / "run" / "2"), weights(tmp_path / "run" / "1"))
+
+
+def test_a_run_by_epochs_whose_worker_was_lost_trains_what_was_left(
+    job: dict[str, Any], tmp_path: Path
+) -> None:
+    job["config"] |= {"max_steps": -1, "num_train_epochs": 2}
+    whole = Recorder()
+    expected = train(job, tmp_path / "whole", whole, Control())
+    first = pause(job, tmp_path / "run" / "1", 4)
+    second = Recorder()
+    found = train({**job, "resume_from": str(tmp_path / "run")}, tmp_path / "run" / "2", second, Control())
+    assert measured(first, second) == measured(whole)
+    assert {**found, "peak_memory_bytes": 0} == {**expected, "peak_memory_bytes": 0}
 
 
 def begin(job: dict[str, Any], how: str, folder: Path, step: int, **config: Any) -> dict[str, Any]:
