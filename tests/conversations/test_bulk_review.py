@@ -71,7 +71,7 @@ def test_what_would_take_half_of_it_for_the_whole_waits(engine: Engine, dataset_
         for attempt in (service.archive_dataset,):
             with (
                 transaction(other) as session,
-                pytest.raises(Conflict, match=r"being reviewed \(100 of 1050\)"),
+                pytest.raises(Conflict, match=r"being reviewed \(100 of 1,050\)"),
             ):
                 attempt(session, BOB, dataset_id)
         with pytest.raises(Conflict, match="being reviewed"):

@@ -185,7 +185,7 @@ def test_meanwhile_the_dataset_is_neither_archived_nor_imported_into_nor_undone(
     def try_all() -> None:
         with (
             transaction(other) as session,
-            pytest.raises(Conflict, match=r"being imported .*300 of 1000"),
+            pytest.raises(Conflict, match=r"being imported .*300 of 1,000"),
         ):
             service.archive_dataset(session, ANN, dataset_id)
         with pytest.raises(Conflict, match="being imported"):
@@ -267,8 +267,8 @@ def test_a_person_is_told_what_is_under_way(app: FastAPI, annotator: Person, dat
     with after_transactions(app.state.engine, 1, ask):
         bring(app.state.engine, dataset_id)
     assert answers[0].status_code == 409
-    assert "A file is being imported into this dataset (300 of 1000)" in answers[0].json()["detail"]
-    assert "A file is being imported into this dataset (300 of 1000)" in answers[1].text
+    assert "A file is being imported into this dataset (300 of 1,000)" in answers[0].json()["detail"]
+    assert "A file is being imported into this dataset (300 of 1,000)" in answers[1].text
 
 
 def test_where_no_worker_runs_the_web_process_sweeps(app: FastAPI, dataset_id: int) -> None:

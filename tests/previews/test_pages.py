@@ -247,7 +247,7 @@ def test_wrong_fields_are_named_in_one_sentence(
 ) -> None:
     path = f"/conversations/{make()}/mask"
     for query, sentence in (
-        ({"max_length": "abc"}, "Length limit: enter a whole number from 1 to 1000000"),
+        ({"max_length": "abc"}, "Length limit: enter a whole number from 1 to 1,000,000"),
         ({"max_length": "0"}, "Length limit: enter a whole number from 1"),
         ({"train_on": "everybody"}, "Strategy: choose one of assistant, last_assistant, content, all."),
         ({"flags": "x"}, "flags must look like 3:1,5:0."),

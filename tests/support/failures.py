@@ -2,7 +2,8 @@
 
 A failure is a call of a subclass of SentenceError, or of `Failure.of`. Its template is a marked literal, a constant
 of its module, or comes from another failure that is found by itself (`JobFailed.of(error)`, `error.sentence`). What
-is wrong with files and dialogues is listed in catalogues, each entry of which counts, and raised by an entry's name.
+is wrong with files and dialogues is listed in catalogues, each entry of which counts, and raised by an entry's name. So do the words
+for a process that was killed, which `worker/exits.py` chooses from.
 """
 
 import ast
@@ -19,6 +20,8 @@ BASE = "SentenceError"
 _BEFORE_TEMPLATE = {"JobFailed": 1, "Failure.of": 1, "CheckRefused": 1, "Trouble": 1, "Refusal": 1}
 # What an entry of a catalogue is; classes that are made of one raise nothing that is not an entry.
 ENTRIES = {"Trouble", "Refusal"}
+# The words for a process that was killed, in their order, and the code that each comes with; what the log alone says has none.
+KILLED = {"memory": "KILLED", "perhaps_memory": "KILLED", "outside": "DIED", "again": None, "crashed": "DIED"}
 # A method that raises with the template it is given: its calls count, its own raise does not.
 HANDS_ON = "refusal"
 
@@ -41,6 +44,7 @@ def failures(*folders: str) -> tuple[list[Found], list[str]]:
         constants, handed = _constants(tree), _handed_on(tree)
         caught = {node.name for node in ast.walk(tree) if isinstance(node, ast.ExceptHandler)}
         for node in ast.walk(tree):
+            found += _of_killed(node, path, constants)
             if not isinstance(node, ast.Call) or (name := _called(node)) not in names | {
                 "Failure.of",
                 HANDS_ON,
@@ -55,10 +59,35 @@ def failures(*folders: str) -> tuple[list[Found], list[str]]:
             code = node.args[0].attr if place and isinstance(node.args[0], ast.Attribute) else None
             found += [Found(where, template, code) for template in templates]
             given = node.args[place]
-            passed_on = _of_another(given, constants) or (isinstance(given, ast.Name) and given.id in caught)
+            passed_on = (
+                _of_another(given, constants)
+                or (isinstance(given, ast.Name) and given.id in caught)
+                or (isinstance(given, ast.Name | ast.Attribute) and _is_of_killed(given, constants))
+            )
             if not templates and node not in handed and not passed_on:
                 unclear.append(where)
     return found, unclear
+
+
+def _of_killed(node: ast.AST, path: Path, constants: dict[str, list[ast.expr]]) -> Iterator[Found]:
+    """What words for a killed process are made of, or differ in from others."""
+    if not isinstance(node, ast.Call) or _called(node) not in ("Words", "replace"):
+        return
+    said = {word.arg: word.value for word in node.keywords if word.arg in KILLED}
+    if _called(node) == "Words":
+        said |= dict(zip(KILLED, node.args, strict=True))
+    for word, given in said.items():
+        if code := KILLED[word or ""]:
+            for template in _templates(given, constants):
+                yield Found(f"{path.relative_to(ROOT)}:{node.lineno}", template, code)
+
+
+def _is_of_killed(node: ast.expr, constants: dict[str, list[ast.expr]]) -> bool:
+    """Whether it is one of the words that somebody made."""
+    if isinstance(node, ast.Name):
+        values = constants.get(node.id, ())
+        return any(isinstance(value, ast.IfExp) and _is_of_killed(value.body, {}) for value in values)
+    return isinstance(node, ast.Attribute) and ast.unparse(node.value) == "words" and node.attr in KILLED
 
 
 def _kinds() -> set[str]:

@@ -351,7 +351,7 @@ def test_a_tool_that_somebody_interrupts_is_not_taken_for_one_that_is_done(
 
     # As Axolotl does: it saves what it has, and is content.
     content = "import signal, sys\nsignal.signal(signal.SIGINT, lambda *_: sys.exit(0))\n"
-    with pytest.raises(JobFailed, match=r"TRL ended by itself after step \d+ of 1000000") as ended:
+    with pytest.raises(JobFailed, match=r"TRL ended by itself after step \d+ of 1,000,000") as ended:
         trainer(Interrupting(), Control(), content + SCRIPT)
     assert ended.value.again is not None
 

@@ -104,6 +104,7 @@ def test_a_run_ends_within_its_budget_and_goes_on_with_the_same_plan(
         "rows": "packed",
         "adapter": "studio",
         "liger": False,
+        "prefixes": "once",
     }
     assert losses(resumed) == {plan["steps"]: losses(whole)[plan["steps"]]}
 

@@ -51,7 +51,7 @@ Seen = list[tuple[int, int]]
 
 
 class Watch:
-    """Everything that goes into the loss, a conversation at a time."""
+    """Everything that goes into the loss once training begins, a conversation at a time."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.samples: list[Seen] = []
@@ -73,6 +73,25 @@ class Watch:
 
         monkeypatch.setattr(forward.PackedPass, "__call__", watched_pass)
         monkeypatch.setattr(forward, "cross_entropy_sum", watched_loss)
+
+    def begin(self) -> None:
+        """What the passes were tried on before, a conversation made up for it too, was not learned from."""
+        self.samples.clear()
+        self.wanted.clear()
+
+
+class Beginning(Recorder):
+    """Tells the watch when training begins; afterwards, that it goes on after a measurement."""
+
+    def __init__(self, watch: Watch) -> None:
+        super().__init__()
+        self.watch: Watch | None = watch
+
+    def __call__(self, event: str, /, **payload: Any) -> None:
+        super().__call__(event, **payload)
+        if event == "phase" and payload["phase"] == "training" and self.watch:
+            self.watch.begin()
+            self.watch = None
 
 
 def shown(person: Person, version: int, model: int, ids: list[int], settings: dict[str, Any]) -> list[Seen]:
@@ -136,7 +155,7 @@ def test_what_a_preview_shows_as_trained_is_what_the_loss_is_taken_of(
         job = run_input(session, app, check.id or 0)
     expected = shown(engineer, *numbers, ids, chosen)
     watch = Watch(monkeypatch)
-    result = sft.run(job, tmp_path / "out", Recorder(), Control())
+    result = sft.run(job, tmp_path / "out", Beginning(watch), Control())
     assert result.labels_hash == job.arrays_hash
     assert result.labels_seen == len(expected)
     seen = {tuple(sample) for sample in watch.samples}

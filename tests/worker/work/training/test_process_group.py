@@ -159,7 +159,7 @@ def test_a_process_that_is_killed_ends_the_run_with_a_sentence(
 def test_more_processes_than_the_machine_has_room_for_are_refused() -> None:
     with pytest.raises(JobFailed) as refused:
         require_room(4096, torch.device("cpu"))
-    assert "num_processes is 4096" in refused.value.sentence.english()
+    assert "num_processes is 4,096" in refused.value.sentence.english()
     assert refused.value.code == "config_invalid"
 
 
