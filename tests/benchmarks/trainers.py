@@ -7,13 +7,14 @@ import json
 import re
 import shutil
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
 from app.interop.handing import COMMANDS, TOOL_VERSIONS, Precision, Tool
 from app.interop.writing import hand_over
-from tests.benchmarks.memory_of import peak_of_children
+from tests.benchmarks.memory_of import Peak, peak_of_children
 from tests.interop import tools
 from tests.interop.material import Material, Trained, train_in_the_studio
 
@@ -110,9 +111,11 @@ def train(
     material: Material,
     folder: Path,
     steps: int,
-    after_step: AfterStep = lambda _trained: None,
+    after_step: AfterStep | None = None,
 ) -> Alone:
-    """So many steps in a process of its own; None for `tool` is the studio. `folder` is made and removed."""
+    """So many steps in a process of its own; None for `tool` is the studio. `folder` is made and removed. Who asks to be told `after_step`
+    measures time: then nobody looks at memory, which takes some of a core.
+    """
     folder.mkdir()
     config = material.run.config.model_copy(
         update={"max_steps": steps, "save_steps": steps, "bf16": setting.precision == "bfloat16"}
@@ -122,11 +125,12 @@ def train(
     )
     material = replace(material, run=run)
     try:
-        with peak_of_children() as peak:
+        with nullcontext(Peak()) if after_step else peak_of_children() as peak:
+            told = after_step or (lambda _trained: None)
             trained = (
-                train_in_the_studio(material, folder / "studio", after_step)
+                train_in_the_studio(material, folder / "studio", told)
                 if tool is None
-                else _train_there(tool, setting, material, folder, after_step)
+                else _train_there(tool, setting, material, folder, told)
             )
     finally:
         shutil.rmtree(folder)

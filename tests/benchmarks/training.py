@@ -86,7 +86,7 @@ class Contestant:
         return self.trained.peak_memory_bytes if gpu else self.alone.memory
 
     def train(
-        self, material: Material, folder: Path, steps: int, after_step: AfterStep = lambda _trained: None
+        self, material: Material, folder: Path, steps: int, after_step: AfterStep | None = None
     ) -> Alone:
         """In a process of its own. `folder` is made and removed."""
         return train(self.tool, self.setting, material, folder, steps, after_step)

@@ -211,7 +211,7 @@ def train_in_the_studio(
     child.start()
     try:
         while not child.ended:
-            for message in child.messages(wait_seconds=0.01):
+            for message in child.messages(wait_seconds=0.02):
                 match message["event"]:
                     case "metric":
                         found.losses[message["step"]] = message["loss"]
