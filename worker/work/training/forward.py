@@ -34,6 +34,7 @@ class PackedPass:
         """`summed` takes the place of the studio's own loss. What conversations share at their beginnings, so many tokens at least,
         is computed once; None: never."""
         self.model, self.summed, self.shares_from = model, summed, shares_from
+        self.drops = shares_from is not None and draws_dropout(model)
         whole = causal_model(model)
         self.body = whole.get_decoder()
         self.head = whole.get_output_embeddings()
@@ -57,7 +58,7 @@ class PackedPass:
 
     def prefixes_of(self, batch: Batch) -> SharedPrefixes | None:
         """What is computed once; nothing where dropout makes something else of it in each conversation."""
-        if self.shares_from is None or (self.model.training and draws_dropout(self.model)):
+        if self.shares_from is None or (self.drops and self.model.training):
             return None
         return SharedPrefixes.of(batch["input_ids"], batch["borders"], self.shares_from)
 
