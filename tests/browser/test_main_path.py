@@ -174,7 +174,7 @@ def _watch_it_live(page: Page) -> None:
     page.evaluate("() => { window.stillTheSamePage = true }")
     # The page itself notes what is drawn: this process may look too late.
     canvas.evaluate(
-        "canvas => { window.drawn = new Set(); setInterval(() => window.drawn.add(canvas.toDataURL()), 50) }"
+        "canvas => { window.drawn = new Set(); setInterval(() => window.drawn.add(canvas.toDataURL()), 250) }"
     )
     _wait_for_step(page, 3)
     page.wait_for_function("() => window.drawn.size > 2")

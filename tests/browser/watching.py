@@ -8,6 +8,9 @@ from playwright.sync_api import BrowserContext, ConsoleMessage, Page, Response, 
 
 WIDTHS: Final = {"desktop": (1280, 900), "phone": (390, 844)}
 _FAILED_LOAD: Final = "Failed to load resource"
+# What htmx logs of a request that was under way when somebody left the page: that it is over, then why.
+_IS_OVER: Final = "htmx:afterRequest"
+_LEFT: Final = "htmx:sendAbort"
 # Preloading style sheets, axe breaks the page's own policy, and asks for addresses that do not exist.
 _AXE: Final = {"resultTypes": ["violations"], "preload": False}
 
@@ -31,7 +34,17 @@ class Watch:
             # htmx logs the status it was answered with.
             if any(f"Status Error Code {status}" in message.text for status in self.expected_statuses):
                 return
+            if message.text.startswith(_LEFT):
+                self._take_back_the_last(_IS_OVER)
+                return
             self.complaints.append(f"{message.location.get('url')}: {message.text}")
+
+    def _take_back_the_last(self, words: str) -> None:
+        """Of several pages the messages may come mixed."""
+        for place in reversed(range(len(self.complaints))):
+            if words in self.complaints[place]:
+                del self.complaints[place]
+                return
 
     def _web_error(self, error: WebError) -> None:
         self.complaints.append(f"uncaught: {error.error}")

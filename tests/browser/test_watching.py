@@ -1,0 +1,32 @@
+"""What the watch over the pages takes for a complaint."""
+
+import pytest
+
+from tests.browser.conftest import OpenContext
+from tests.browser.watching import Watch
+
+pytestmark = pytest.mark.browser
+
+
+def test_a_request_that_was_given_up_is_no_complaint(open_context: OpenContext, watch: Watch) -> None:
+    """As by the browser when somebody leaves the page, which happens only now and then."""
+    page = open_context().new_page()
+    page.goto("/datasets")
+    page.route("**/never", lambda _route: None)
+    with page.expect_console_message(lambda message: "htmx:sendAbort" in message.text):
+        page.evaluate("""() => {
+            const main = document.querySelector("main")
+            htmx.ajax("GET", "/never", { source: main, target: main }).catch(() => {})
+            setTimeout(() => htmx.trigger(main, "htmx:abort"), 100)
+        }""")
+    assert watch.complaints == []
+
+
+def test_a_request_that_no_server_took_is_one(open_context: OpenContext, watch: Watch) -> None:
+    page = open_context().new_page()
+    page.goto("/datasets")
+    page.route("**/never", lambda route: route.abort())
+    with page.expect_console_message(lambda message: "htmx:sendError" in message.text):
+        page.evaluate("() => { htmx.ajax('GET', '/never', 'main').catch(() => {}) }")
+    assert len(watch.complaints) == 2
+    watch.complaints.clear()
