@@ -58,4 +58,4 @@ kernels: install ## Liger's kernels, interpreted on the CPU, beside the plain pa
 	@exec $(BIN)/python -m tests.kernels $(KINDS)
 
 clean: ## Remove .venv and caches; the data in .data stay
-	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis *.egg-info build
+	rm -rf .venv .test-cache .pytest_cache .mypy_cache .ruff_cache .hypothesis *.egg-info build

@@ -6,11 +6,11 @@ from pathlib import Path
 
 from filelock import FileLock
 
-CACHE = Path(__file__).resolve().parents[2] / ".data" / "test-cache"
+CACHE = Path(__file__).resolve().parents[2] / ".test-cache"
 
 
 def small_model_folder() -> Path:
-    """SmolLM2-135M-Instruct as safetensors: SFT_STUDIO_TEST_MODEL, or the cache below `.data`."""
+    """SmolLM2-135M-Instruct as safetensors: SFT_STUDIO_TEST_MODEL, or a cache beside `.data`, which is the studio's alone."""
     given = os.environ.get("SFT_STUDIO_TEST_MODEL")
     if given:
         return Path(given)
