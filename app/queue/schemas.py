@@ -7,6 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from app.accounts.who import CreatedByOut
 from app.core.i18n import say
 from app.jobs.devices import WorkerDevice
+from app.jobs.events import ProgressPayload
 from app.jobs.models import Priority, QueuePause, Worker
 from app.jobs.order import REASON_LENGTH, Move
 from app.jobs.schemas import JobOut
@@ -87,6 +88,11 @@ class _AboutOut(BaseModel):
     def about(subject: Subject) -> dict[str, str | None]:
         return {"title": subject.title, "page": subject.href or None}
 
+    @staticmethod
+    def steps(progress: ProgressPayload | None) -> dict[str, int | None]:
+        done, total = (progress["step"], progress["total_steps"]) if progress else (None, None)
+        return {"step": done, "total_steps": total}
+
 
 class RunningOut(_AboutOut):
     """A job under way, on which worker; `seconds_left` and `ends_at` are null where nobody knows."""
@@ -100,14 +106,12 @@ class RunningOut(_AboutOut):
     @classmethod
     def of(cls, one: RunningJob) -> "RunningOut":
         """From the board."""
-        progress = one.progress
         return cls.model_validate(
             {
                 **cls.about(one.subject),
                 "job": JobOut.of(one.job),
                 "worker": f"{one.worker.name}@{one.worker.host}" if one.worker else None,
-                "step": progress["step"] if progress else None,
-                "total_steps": progress["total_steps"] if progress else None,
+                **cls.steps(one.progress),
                 "seconds_left": one.left,
                 "ends_at": one.ends_at,
             }
@@ -123,13 +127,11 @@ class PausedOut(_AboutOut):
     @classmethod
     def of(cls, one: PausedJob) -> "PausedOut":
         """From the board."""
-        progress = one.progress
         return cls.model_validate(
             {
                 **cls.about(one.subject),
                 "job": JobOut.of(one.job),
-                "step": progress["step"] if progress else None,
-                "total_steps": progress["total_steps"] if progress else None,
+                **cls.steps(one.progress),
             }
         )
 

@@ -122,7 +122,7 @@ def measure(
         for one in others:
             if one.alone:
                 with _wrong_is_told(one):
-                    shares += _beside(ours, one, material, folder, rounds, step, say)
+                    shares.extend(_beside(ours, one, material, folder, rounds, step, say))
     return _result(ours, [one for one in others if one.turns], others, material, shares, gpu=gpu, bf16=bf16)
 
 
@@ -152,9 +152,8 @@ def _beside(
     rounds: int,
     step: Step,
     say: Callable[[str], None],
-) -> list[Share]:
+) -> Iterator[Share]:
     """Both in turns; what was measured until then stays where one of them fails."""
-    shares = []
     # More than they come to: a training that ends by itself would save what it has, in the other's turn.
     steps = (rounds + 2) * (STUDIO_STEPS + 1)
     with (
@@ -167,12 +166,11 @@ def _beside(
         for number in range(rounds):
             say(f"training: {ours.name} and {other.name}, round {number + 1} of {rounds}")
             turn, others_turn = studio.turn(STUDIO_STEPS), peer.turn(OTHER_STEPS)
+            limit = limit_of(step)
             ours.turns.append(turn)
             other.turns.append(others_turn)
             other.ratios.append(turn.speed / others_turn.speed)
-            limit = limit_of(step)
-            shares.append(Share(limit, limit.seconds / (step.tokens / turn.speed)))
-    return shares
+            yield Share(limit, limit.seconds / (step.tokens / turn.speed))
 
 
 def prepare(model: Path, folder: Path) -> Material:
