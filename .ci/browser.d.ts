@@ -74,6 +74,7 @@ interface Curves {
   addMetric(event: any): void;
   addEval(event: any): void;
   addCheckpoint(event: any): void;
+  restore(event: any): void;
   best(): { step: number; value: number } | null;
   [column: string]: any;
 }

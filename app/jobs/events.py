@@ -24,6 +24,7 @@ class EventKind(StrEnum):
     METRIC = "metric"
     EVAL = "eval"
     CHECKPOINT = "checkpoint"
+    RESTORED = "restored"
     LOG = "log"
     SAMPLE = "sample"
     ANSWER = "answer"
@@ -197,6 +198,13 @@ class CheckpointPayload(TypedDict):
     path: str
 
 
+class RestoredPayload(TypedDict):
+    """A later attempt goes on from what was kept after `step`, 0 where nothing was: what an earlier one told of later steps is
+    taken back."""
+
+    step: int
+
+
 class LogPayload(TypedDict):
     """A line for people; `sentence` is a stored Sentence."""
 
@@ -261,6 +269,7 @@ PAYLOADS: Final[dict[EventKind, type]] = {
     EventKind.METRIC: MetricPayload,
     EventKind.EVAL: EvalPayload,
     EventKind.CHECKPOINT: CheckpointPayload,
+    EventKind.RESTORED: RestoredPayload,
     EventKind.LOG: LogPayload,
     EventKind.SAMPLE: SamplePayload,
     EventKind.ANSWER: AnswerPayload,
@@ -275,6 +284,7 @@ EventPayload = (
     | MetricPayload
     | EvalPayload
     | CheckpointPayload
+    | RestoredPayload
     | LogPayload
     | SamplePayload
     | AnswerPayload
@@ -299,6 +309,8 @@ class Emit(Protocol):
     def __call__(
         self, kind: Literal[EventKind.CHECKPOINT], /, **payload: Unpack[CheckpointPayload]
     ) -> None: ...
+    @overload
+    def __call__(self, kind: Literal[EventKind.RESTORED], /, **payload: Unpack[RestoredPayload]) -> None: ...
     @overload
     def __call__(self, kind: Literal[EventKind.LOG], /, **payload: Unpack[LogPayload]) -> None: ...
     @overload

@@ -26,7 +26,7 @@ _MEASURED: Final = frozenset(METRIC_FIELDS)
 _KNOWN: Final = "curves of jobs"
 # Above every step.
 _FAR: Final = 2**62
-KINDS: Final = (EventKind.METRIC, EventKind.EVAL, EventKind.CHECKPOINT)
+KINDS: Final = (EventKind.METRIC, EventKind.EVAL, EventKind.CHECKPOINT, EventKind.RESTORED)
 Point = dict[str, Any]
 
 
@@ -105,7 +105,7 @@ def _read(session: Session, job: Job) -> Curves:
         elif kind == EventKind.EVAL:
             losses = {name: payload.get(name) for name in ("eval_loss", "mixed_loss")}
             curves.evals.append({"step": payload["step"], **losses})
-        else:
+        elif kind == EventKind.CHECKPOINT:
             curves.checkpoints.append(payload["step"])
     curves.whole = len(curves.metrics)
     return curves
@@ -122,10 +122,11 @@ def events_of(asked: Select[*tuple[Any, ...]], job: Job, *, after: int = 0) -> S
 
 
 def still_true(kinds: npt.NDArray[np.int8], steps: npt.NDArray[np.int64]) -> npt.NDArray[np.bool]:
-    """Of events in the order in which they were told, those that no later attempt took back by telling an earlier step again.
+    """Of events in the order in which they were told, those that no later attempt took back, by going on from an earlier step or
+    by telling one again.
 
-    A training point takes back those of its step and what was measured or kept after it; a held-out loss and a checkpoint
-    those of their own kind. bool[n], for n kinds (places in KINDS) and steps.
+    An attempt that goes on takes back everything after its step; a training point those of its step and what was measured or
+    kept after it; a held-out loss and a checkpoint those of their own kind. bool[n], for n kinds (places in KINDS) and steps.
     """
     stays = np.ones(len(steps), bool)
     if not len(steps):
@@ -133,7 +134,7 @@ def still_true(kinds: npt.NDArray[np.int8], steps: npt.NDArray[np.int64]) -> npt
     for number, kind in enumerate(KINDS):
         of_kind = kinds == number
         lowest = _lowest_after(steps, of_kind)
-        if kind == EventKind.METRIC:
+        if kind in (EventKind.METRIC, EventKind.RESTORED):
             stays &= steps <= lowest
         stays &= ~of_kind | (steps < lowest)
     return stays

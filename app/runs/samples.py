@@ -7,7 +7,7 @@ from sqlmodel import Session, col, select
 
 from app.jobs.events import EventKind, SamplePayload
 from app.jobs.models import Job, JobEvent
-from app.jobs.newest import all_events
+from app.jobs.newest import told_until_restored
 from app.runs.models import Run
 from app.runs.service import trains_on
 
@@ -25,11 +25,12 @@ class Samples:
 
 
 def read_samples(session: Session, job: Job) -> Samples:
-    """The answers of a job so far. A step asked again after a rescue has its newer answers."""
-    found: dict[tuple[int, int], SamplePayload] = {
-        (answer["step"], answer["prompt"]): answer
-        for answer in all_events(session, job.id or 0, SamplePayload)
-    }
+    """The answers of a job so far. A step asked again after a rescue has its newer answers; those that a later attempt took back
+    are gone.
+    """
+    found: dict[tuple[int, int], SamplePayload] = {}
+    for told in told_until_restored(session, [job.id or 0], SamplePayload)[job.id or 0]:
+        found[told["step"], told["prompt"]] = told
     samples = Samples()
     for (step, prompt), answer in sorted(found.items()):
         samples.rounds.setdefault(step, {})[prompt] = answer

@@ -1,5 +1,6 @@
 // The curves of one run as columns, as /curves gives them, kept true as events come: metrics, held-out losses, checkpoints.
-// A step that was seen before means that a later attempt went back to a checkpoint, so what came after it is replaced.
+// A later attempt that goes back to a checkpoint says so (restored); of one that only tells a step again, what came after it is
+// replaced.
 window.runCurves = (columns) => {
   const METRICS = [
     "step",
@@ -29,11 +30,30 @@ window.runCurves = (columns) => {
       for (const column of [first, ...others]) curves[column].pop();
   }
 
+  /** @param {number} step */
+  function dropMetricsFrom(step) {
+    const before = curves.step.length;
+    dropFrom(step, "step", METRICS.slice(1));
+    curves.whole -= before - curves.step.length;
+  }
+
+  // What was measured and kept behind a step.
+  /** @param {number} step */
+  function dropRestAfter(step) {
+    dropFrom(step + 1, "eval_step", ["eval_loss", "mixed_loss"]);
+    dropFrom(step + 1, "checkpoints", []);
+  }
+
+  /** @param {any} event */
+  curves.restore = (event) => {
+    dropMetricsFrom(event.step + 1);
+    dropRestAfter(event.step);
+  };
+
   /** @param {any} event */
   curves.addMetric = (event) => {
-    dropFrom(event.step, "step", METRICS.slice(1));
-    dropFrom(event.step + 1, "eval_step", ["eval_loss", "mixed_loss"]);
-    dropFrom(event.step + 1, "checkpoints", []);
+    dropMetricsFrom(event.step);
+    dropRestAfter(event.step);
     for (const column of METRICS) curves[column].push(event[column] ?? null);
     curves.whole += 1;
   };

@@ -241,6 +241,14 @@
   }
 
   /** @param {any} event */
+  function restore(event) {
+    curves.restore(event);
+    lookAgain();
+    judgeSoon();
+    drawSoon();
+  }
+
+  /** @param {any} event */
   function progress({ step, total_steps: total, epoch, eta_seconds: seconds }) {
     show("step", step, whole);
     show("total", total, whole);
@@ -314,6 +322,7 @@
     on("metric", addMetric);
     on("eval", addEval);
     on("checkpoint", addCheckpoint);
+    on("restored", restore);
     on("progress", progress);
     on("phase", () => tell("run:phase"));
     on("state", () => tell("run:state"));

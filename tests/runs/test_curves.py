@@ -10,13 +10,14 @@ from app.accounts.who import Who
 from app.core.database import reading, transaction
 from app.core.storage import Storage
 from app.jobs import service as jobs
-from app.jobs.events import MetricPayload
+from app.jobs.events import EvalPayload, MetricPayload
 from app.jobs.models import Job, JobEvent, JobKind
-from app.jobs.newest import last_event, last_events
+from app.jobs.newest import last_event, last_events, told_until_restored
 from app.runs import losses as kept_losses
 from app.runs.curves import Point, read_curves, thin
 from app.runs.logs import TAIL_LINES, log_tail
 from app.runs.losses import read_losses
+from app.runs.samples import read_samples
 from tests.support.training import lived_through, metric, progress
 
 
@@ -57,6 +58,55 @@ def test_a_resumed_attempt_replaces_the_steps_it_repeats(engine: Engine) -> None
     assert [(p.step, p.loss) for p in losses.train] == [(p["step"], p["loss"]) for p in curves.metrics]
     assert losses.evals == [(2, 3.1), (4, 2.6)]
     assert losses.checkpoints == curves.checkpoints == [2, 5]
+
+
+def restored(step: int) -> jobs.EventData:
+    return ("restored", {"step": step})
+
+
+def sample(step: int) -> jobs.EventData:
+    return ("sample", {"step": step, "prompt": 0, "text": f"after {step}"})
+
+
+def test_an_attempt_that_goes_on_takes_back_what_lies_behind_its_step_though_it_measures_nothing(
+    engine: Engine,
+) -> None:
+    lost = [
+        evaluation(0, 3.3),
+        metric(1, 3.0),
+        metric(2, 2.9),
+        evaluation(2, 3.1),
+        sample(2),
+        checkpoint(2),
+        metric(3, 2.8),
+        metric(4, 2.7),
+        evaluation(4, 2.9),
+        sample(4),
+        checkpoint(4),
+    ]
+    job_id = lived_through(engine, lost, [restored(2)]).job_id
+    with reading(engine) as session:
+        job = jobs.require_job(session, job_id)
+        curves, losses = read_curves(session, job), read_losses(session, job)
+        assert list(read_samples(session, job).rounds) == [2]
+        assert told_until_restored(session, [job_id], EvalPayload)[job_id] == [
+            {"step": 0, "eval_loss": 3.3},
+            {"step": 2, "eval_loss": 3.1},
+        ]
+    assert [point["step"] for point in curves.metrics] == [point.step for point in losses.train] == [1, 2]
+    assert [point["step"] for point in curves.evals] == [point.step for point in losses.evals] == [0, 2]
+    assert curves.checkpoints == losses.checkpoints == [2]
+    assert (losses.best, curves.whole) == ((3.1, 2), 2)
+
+
+def test_an_attempt_that_starts_over_takes_back_everything_but_what_is_from_before_training(
+    engine: Engine,
+) -> None:
+    job_id = lived_through(engine, [evaluation(0, 3.3), metric(1, 3.0), checkpoint(1)], [restored(0)]).job_id
+    with reading(engine) as session:
+        curves = read_curves(session, jobs.require_job(session, job_id))
+    assert (curves.metrics, curves.checkpoints) == ([], [])
+    assert [point["step"] for point in curves.evals] == [0]
 
 
 def test_losses_that_were_read_stay_and_what_is_new_takes_back_what_it_repeats(

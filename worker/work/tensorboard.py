@@ -43,7 +43,10 @@ class EventFiles:
 
     def __call__(self, kind: EventKind, /, **payload: Any) -> None:
         self._emit(kind, **payload)  # type: ignore[call-overload]  # the payload is the kind's own
-        if kind in FIGURE_KINDS:
+        if kind == EventKind.RESTORED and self._earlier:
+            # At once: this attempt may measure nothing itself.
+            self._keep(int(payload["step"]) + 1, {})
+        elif kind in FIGURE_KINDS:
             self._keep(int(payload["step"]), figures_of(kind, payload))
 
     def __enter__(self) -> Self:
@@ -61,11 +64,6 @@ class EventFiles:
                 self._writer.close()
             except OSError as failed:
                 self._give_up(failed)
-
-    def ended_at(self, step: int) -> None:
-        """The run has ended well after this step; nothing that an earlier attempt measured beyond it counts."""
-        if self._writer is None and self._earlier:
-            self._keep(step + 1, {})
 
     def _keep(self, step: int, figures: Mapping[str, float]) -> None:
         if self._gave_up:

@@ -15,9 +15,7 @@ from worker.work.training import sft
 def run(job: TrainInput, output_dir: Path, emit: Emit, control: Control) -> RunResult:
     """Raises JobFailed with a sentence, Cancelled when told to stop without saving."""
     with Recording(emit, output_dir) as recorded, EventFiles(recorded, output_dir, job) as told:
-        result = _train(job, output_dir, told, control)
-        told.ended_at(result.steps)
-        return result
+        return _train(job, output_dir, told, control)
 
 
 def _train(job: TrainInput, output_dir: Path, emit: Emit, control: Control) -> RunResult:

@@ -4,12 +4,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final, cast
 
-from sqlmodel import Session, col, select
+from sqlmodel import Session
 
 from app.core.database import utc_now
-from app.jobs.events import EventKind, MetricPayload, ProgressPayload
-from app.jobs.models import Job, JobEvent, JobState
-from app.jobs.newest import last_events
+from app.jobs.events import EvalPayload, EventKind, MetricPayload, ProgressPayload
+from app.jobs.models import Job, JobState
+from app.jobs.newest import last_events, told_until_restored
 from app.recipes.fields import display
 from app.runs.judging import Judging, Verdict
 from app.runs.models import Run
@@ -139,17 +139,11 @@ def _failures(rows: Sequence[Row]) -> list[tuple[str, int]]:
 
 def _evals(session: Session, job_ids: Sequence[int]) -> dict[int, dict[int, float]]:
     """By job and step the held-out loss; of a step that a rescued run measured twice, the later one."""
-    statement = (
-        select(JobEvent.job_id, JobEvent.payload)
-        .where(col(JobEvent.job_id).in_(job_ids), JobEvent.kind == EventKind.EVAL)
-        .order_by(col(JobEvent.seq))
-    )
-    found: dict[int, dict[int, float]] = {}
-    for job_id, payload in session.exec(statement):
-        step, loss = payload.get("step"), payload.get("eval_loss")
-        if isinstance(step, int) and isinstance(loss, int | float):
-            found.setdefault(job_id, {})[step] = float(loss)
-    return found
+    told = told_until_restored(session, job_ids, EvalPayload)
+    return {
+        job_id: {one["step"]: one["eval_loss"] for one in evals if one["eval_loss"] is not None}
+        for job_id, evals in told.items()
+    }
 
 
 def _number(text: str | None) -> object:

@@ -112,7 +112,9 @@ def test_an_attempt_that_measures_nothing_has_what_those_before_it_measured_up_t
     # It went on from a checkpoint after the fourth step, and was to stop and keep that.
     with EventFiles(Recorder(), tmp_path / "2", job(tmp_path)) as second:
         assert len(scalars(tmp_path / "2")["train/loss"]) == 5
-        second.ended_at(4)
+        second(EventKind.RESTORED, step=4)
+        # a reader who looks now sees it already
+        assert scalars(tmp_path / "2")["train/loss"][-1] == (4, 2.6)
     assert scalars(tmp_path / "2")["train/loss"] == [(1, 2.9), (2, 2.8), (3, 2.7), (4, 2.6)]
 
 

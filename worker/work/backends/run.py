@@ -165,6 +165,7 @@ def _begins(job: TrainInput, tool: Tool, emit: Emit) -> Record | None:
         log(emit, "warning", _STARTS_OVER, tool=TOOL_NAMES[tool])
     else:
         log(emit, "info", _GOES_ON, tool=TOOL_NAMES[tool], step=found.step)
+    emit(EventKind.RESTORED, step=found.step if found else 0)
     return found
 
 

@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from peft import get_peft_model_state_dict, set_peft_model_state_dict
 
-from app.jobs.events import Emit
+from app.jobs.events import Emit, EventKind
 from app.recipes.config import TrainingConfig
 from app.recipes.continuing import STEPS
 from app.recipes.estimates import estimate_steps
@@ -27,10 +27,18 @@ _OTHER_ADAPTER: Final = N_(
 
 
 def find_start(job: TrainInput, emit: Emit) -> Checkpoint | None:
-    """The checkpoint to go on from: of an earlier attempt, else of the run that this one goes on from.
+    """The checkpoint to go on from: of an earlier attempt, else of the run that this one goes on from. A later attempt says how
+    far the record is still true.
 
     Raises JobFailed where the latter is torn.
     """
+    found = _start(job, emit)
+    if job.resume_from is not None:
+        emit(EventKind.RESTORED, step=found.step if found else 0)
+    return found
+
+
+def _start(job: TrainInput, emit: Emit) -> Checkpoint | None:
     own = find_checkpoint(job.resume_from, emit)
     begin = begun_at(job)
     if own is not None or begin is None:

@@ -109,6 +109,8 @@ def test_what_is_kept_of_a_paused_run_is_what_it_had_learned_by_then(
     assert {**found, "peak_memory_bytes": 0} == {**expected, "peak_memory_bytes": 0}
     assert found["stop_reason"] == "requested"
     assert emit.of("metric") == emit.of("progress") == []
+    # whoever draws the curve knows how far it is still true
+    assert [event["step"] for event in emit.of("restored")] == [3]
     assert same(weights(tmp_path / "run" / "2"), weights(tmp_path / "stopped"))
 
 
