@@ -123,6 +123,8 @@ def register_base_model(
     elif revision and not model.is_ready:
         model.revision = revision
         session.add(model)
+        # Whoever promises to prepare it reads the row anew.
+        session.flush()
     return model
 
 

@@ -10,13 +10,14 @@ from app.core.i18n import gettext as _
 
 EXPORTS = "exports"
 MASKS = "masks"
+MODELS = "models"
 NOTICES = "notices"
 PEOPLE = "people"
 QUEUE = "queue"
 WEBHOOKS = "webhooks"
 RECIPES = "recipes"
 SWEEPS = "sweeps"
-_GROUPS = (EXPORTS, MASKS, NOTICES, PEOPLE, QUEUE, RECIPES, SWEEPS, WEBHOOKS)
+_GROUPS = (EXPORTS, MASKS, MODELS, NOTICES, PEOPLE, QUEUE, RECIPES, SWEEPS, WEBHOOKS)
 
 
 def build(arguments: list[str]) -> typer.Typer:
@@ -101,6 +102,7 @@ def _commands() -> dict[str, str]:
         "compare": _("Lay runs side by side: what differs, and how far each came."),
         RECIPES: _("Recipes: list, show, save, share, import, export, delete."),
         PEOPLE: _("Add people, change roles, reset passwords: on the server's own machine."),
+        MODELS: _("Base models: list, prepare, remove."),
         MASKS: _("Show and check which tokens will be trained."),
     }
 
@@ -110,6 +112,10 @@ def _load_group(name: str) -> typer.Typer:
         from app.cli.masks.command import app as masks
 
         return masks
+    if name == MODELS:
+        from app.cli.base_models import app as models
+
+        return models
     if name == QUEUE:
         from app.cli.queueing import app as queueing
 

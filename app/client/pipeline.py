@@ -169,20 +169,54 @@ def check_recipe(client: StudioClient, recipe: str, changes: dict[str, Any]) -> 
 
 def ensure_base_model(client: StudioClient, reference: str, listen: Listener) -> BaseModelOut:
     """The model by id, name, hub id, folder or the run that made it, registered and prepared if it is not."""
-    made_by = _OF_A_RUN.fullmatch(reference)
-    model = client.use_run_as_base(int(made_by[1])) if made_by else _find_base_model(client, reference)
-    if model is None:
-        source, reference = _source_of(reference)
-        model = client.add_base_model(source, reference)
+    model = begin_base_model(client, reference)
     if model.is_ready:
         return model
-    # Harmless where it is under way, and tries again what failed.
-    model = client.retry_base_model(model.id)
     if model.job is None:
         raise CommandFailed(_("The base model “%(name)s” is not being prepared.") % {"name": model.name})
     what = _("Preparing the base model “%(name)s”") % {"name": model.name}
     wait_for_job(client, model.job, listen, what=what)
     return client.base_model(model.id)
+
+
+def begin_base_model(
+    client: StudioClient, reference: str, *, name: str = "", revision: str | None = None
+) -> BaseModelOut:
+    """The same without waiting: a model that is not ready is being prepared, again where that failed. Name and revision are for one
+    that is new here, or could not be prepared; CommandFailed where another is known by that reference.
+    """
+    made_by, name = _OF_A_RUN.fullmatch(reference), name.strip()
+    if made_by and revision:
+        raise CommandFailed(_("--revision is for models of the hub: what a run made has none."))
+    model = None if made_by else _find_base_model(client, reference)
+    if made_by:
+        model = client.use_run_as_base(int(made_by[1]), name=name)
+    elif model is None:
+        source, place = _source_of(reference)
+        model = client.add_base_model(source, place, name=name, revision=revision)
+    elif revision and not model.is_ready:
+        model = client.add_base_model(model.source, model.reference, revision=revision)
+    if (name and model.name != name) or (revision and model.revision != revision):
+        raise CommandFailed(
+            _(
+                "“%(name)s” is here already, of revision %(revision)s: leave --name and --revision out, or remove it first with "
+                "“sft-studio models remove”."
+            )
+            % {"name": model.name, "revision": model.revision or "–"}
+        )
+    # Harmless where it is under way, and tries again what failed.
+    return model if model.is_ready else client.retry_base_model(model.id)
+
+
+def find_base_model(client: StudioClient, reference: str) -> BaseModelOut:
+    """A model that is registered, ready or not, or a sentence saying where they are named."""
+    model = _find_base_model(client, reference)
+    if model is None:
+        raise CommandFailed(
+            _("There is no base model “%(name)s” here. “sft-studio models list” names them.")
+            % {"name": reference}
+        )
+    return model
 
 
 def check_base_model(client: StudioClient, reference: str) -> None:
@@ -194,12 +228,10 @@ def check_base_model(client: StudioClient, reference: str) -> None:
 def require_base_model(client: StudioClient, reference: str) -> BaseModelOut:
     """A model that is registered and ready, or a sentence saying how to make it so."""
     model = _find_base_model(client, reference)
-    if model is None and reference == "bundled":
-        model = _find_base_model(client, BUNDLED_NAME)
     if model is None or not model.is_ready:
         raise CommandFailed(
             _(
-                "The base model “%(name)s” is not ready here. Add it under “Base models”, or let “sft-studio train” do so."
+                "The base model “%(name)s” is not ready here. Prepare it with “sft-studio models prepare”, or let “sft-studio train” do so."
             )
             % {"name": reference}
         )
@@ -208,8 +240,9 @@ def require_base_model(client: StudioClient, reference: str) -> BaseModelOut:
 
 def _find_base_model(client: StudioClient, reference: str) -> BaseModelOut | None:
     models = client.base_models()
+    called = {reference, BUNDLED_NAME} if reference == "bundled" else {reference}
     for model in models:
-        if reference in (model.name, model.reference):
+        if called & {model.name, model.reference}:
             return model
     return next((model for model in models if reference == str(model.id)), None)
 

@@ -10,8 +10,8 @@ from typing import Any, BinaryIO, Final
 import httpx
 from pydantic import RootModel
 
-from app.base_models.schemas import BaseModelOut
 from app.checklists.lines import ChecklistLine
+from app.client.base_models import BaseModelClient
 from app.client.exports import ExportClient
 from app.client.notices import NoticeClient
 from app.client.recipes import RecipeClient
@@ -42,7 +42,7 @@ from app.versions.schemas import FrozenOut, VersionOut
 _PATIENT: Final = httpx.Timeout(900.0, connect=CONNECT_SECONDS)
 
 
-class StudioClient(ExportClient, NoticeClient, RecipeClient, SweepClient):
+class StudioClient(BaseModelClient, ExportClient, NoticeClient, RecipeClient, SweepClient):
     """What the server can be asked for."""
 
     def datasets(self, name: str | None = None) -> list[DatasetOut]:
@@ -124,27 +124,6 @@ class StudioClient(ExportClient, NoticeClient, RecipeClient, SweepClient):
 
         found: tuple[str, dict[str, Any]] = self._through_restarts(ask, repeatable=True)
         return found
-
-    def base_models(self) -> list[BaseModelOut]:
-        """All base models."""
-        return self._all(BaseModelOut, "GET", "/api/v1/base-models")
-
-    def base_model(self, base_model_id: int) -> BaseModelOut:
-        """One base model."""
-        return self._one(BaseModelOut, "GET", f"/api/v1/base-models/{base_model_id}")
-
-    def add_base_model(self, source: str, reference: str) -> BaseModelOut:
-        """Register a model and begin to prepare it; registering it again is harmless."""
-        body = {"source": source, "reference": reference}
-        return self._one(BaseModelOut, "POST", "/api/v1/base-models", json=body, repeatable=True)
-
-    def retry_base_model(self, base_model_id: int) -> BaseModelOut:
-        """Prepare a model again whose preparation failed; any other is left as it is."""
-        return self._one(BaseModelOut, "POST", f"/api/v1/base-models/{base_model_id}/retry", repeatable=True)
-
-    def use_run_as_base(self, run_id: int) -> BaseModelOut:
-        """Register the model of a full fine-tune and begin to prepare it; registering it again is harmless."""
-        return self._one(BaseModelOut, "POST", f"/api/v1/runs/{run_id}/base-model", repeatable=True)
 
     def request_mask_check(
         self, dataset_version_id: int, base_model_id: int, settings: dict[str, Any]

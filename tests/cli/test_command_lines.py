@@ -191,6 +191,7 @@ def test_a_command_that_ends_does_its_work_or_says_in_one_line_what_is_missing(
                 "short-calls.yaml",
                 "no sweep 3",
                 "no export 12",
+                "Qwen3-0.6B",
             )
         ), outcome.error
     else:
@@ -209,6 +210,7 @@ def test_a_command_that_ends_does_its_work_or_says_in_one_line_what_is_missing(
             "recipes",
             "sweeps",
             "exports",
+            "models",
         }
         assert "Traceback" not in outcome.stderr
 
