@@ -116,7 +116,7 @@ def model_page(request: Request, session: Db, base_model_id: int) -> Response:
             "model": model,
             "job": job,
             "facts": model.info,
-            "is_removable": (job is None or job.is_final) and not removal.is_needed(session, base_model_id),
+            "stays": removal.why_it_stays(session, model, job),
         },
     )
 

@@ -14,7 +14,7 @@ from app.core.errors import Conflict
 from app.core.storage import Storage
 from app.core.transactions import after_commit
 from app.jobs.models import Job
-from app.sentences import N_
+from app.sentences import N_, Sentence
 
 # Where links lie by which commands find a model without a database.
 LINKS: Final = "models"
@@ -34,6 +34,13 @@ def is_needed(session: Session, base_model_id: int) -> bool:
     )
 
 
+def why_it_stays(session: Session, model: ModelEntry, job: Job | None) -> Sentence | None:
+    """What keeps a model from being removed; None for one that can be. `job` is the one that prepares it."""
+    if job is not None and not job.is_final:
+        return Sentence.of(_UNDER_WAY, name=model.name)
+    return Sentence.of(_NEEDED, name=model.name) if is_needed(session, model.id or 0) else None
+
+
 def remove_base_model(
     session: Session, storage: Storage, data_dir: Path, actor: Actor, model: ModelEntry
 ) -> None:
@@ -42,10 +49,8 @@ def remove_base_model(
     """
     session.refresh(model, with_for_update=True)
     job = session.get(Job, model.job_id) if model.job_id else None
-    if job is not None and not job.is_final:
-        raise Conflict(_UNDER_WAY, name=model.name)
-    if is_needed(session, model.id or 0):
-        raise Conflict(_NEEDED, name=model.name)
+    if (reason := why_it_stays(session, model, job)) is not None:
+        raise Conflict(reason.template, **reason.values)
     record(session, actor, "base_model.remove", f"base_model/{model.id} {model.name}")
     folders = {_job_folder(storage, found) for found in (model.path, model.tokenizer_path) if found}
     folders |= {storage.path(f"jobs/{model.job_id}")} if model.job_id else set()

@@ -149,7 +149,8 @@ def test_a_model_that_nothing_was_made_with_is_removed_with_its_files_and_any_ot
     path, job_id = f"/base-models/{made['id']}", made["job"]["id"]
     early = engineer.browser.post(f"{path}/remove")
     assert (early.status_code, "Cancel that in the queue" in visible_text(early.text)) == (409, True)
-    assert f"{path}/remove" not in engineer.browser.get(path).text
+    shown = engineer.browser.get(path).text
+    assert (f"{path}/remove" in shown, "Cancel that in the queue" in visible_text(shown)) == (False, True)
     assert engineer.api.post(f"/api/v1/jobs/{job_id}/stop", json={"how": "cancel"}).status_code == 200
     written = storage.folder(f"jobs/{job_id}/1/model")
     (written / "half.safetensors").write_bytes(b"x")
@@ -170,7 +171,11 @@ def test_a_model_that_nothing_was_made_with_is_removed_with_its_files_and_any_ot
         own.path = str(tmp_path)
     refused = engineer.api.delete(f"/api/v1/base-models/{used}")
     assert (refused.status_code, "must stay repeatable" in refused.json()["detail"]) == (409, True)
-    assert "/remove" not in engineer.browser.get(f"/base-models/{used}").text
+    shown = engineer.browser.get(f"/base-models/{used}").text
+    assert ("/remove" in shown, "must stay repeatable" in visible_text(shown)) == (False, True)
+    assert "must stay repeatable" not in visible_text(annotator.browser.get(f"/base-models/{used}").text)
+    # What cannot be removed says so; of a folder of the server's own it is said that it stays.
+    assert "its own folder stays as it is" in engineer.browser.get(f"/base-models/{own.id}").text
     # A folder of the server's own is not ours to delete.
     assert engineer.api.delete(f"/api/v1/base-models/{own.id}").status_code == 204
     assert tmp_path.is_dir()
