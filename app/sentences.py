@@ -17,7 +17,7 @@ Value = str | int | float | bool | None
 # What JSON and the databases hold without loss.
 _LARGEST_INTEGER: Final = 2**63
 _CONVERSION: Final = re.compile(r"%\((\w+)\)[-+ #0]*\d*(?:\.\d+)?[diouxXeEfFgGcrsa]")
-_WHOLE: Final = re.compile(r"%\((\w+)\)d")
+_WHOLE: Final = re.compile(r"%\((\w+)\)[ds]")
 # From here on digits stand in groups of three, which English and Chinese write alike.
 _GROUPED_FROM: Final = 1000
 # Places whose number is a name, or a value as it is typed: run 1234, line 1234, port 8000.
@@ -26,18 +26,24 @@ _NAMES: Final = frozenset(
         "byte",
         "code",
         "column",
+        "conversation",
+        "earlier",
         "exit",
+        "first_port",
         "form",
         "id",
+        "last_port",
         "line",
         "message",
+        "next",
+        "now",
         "number",
         "port",
         "rank",
         "row",
         "run",
     ]
-) | {"sample", "signal", "status", "token", "tool", "turn", "value", "version"}
+) | {"sample", "seed", "seen", "signal", "status", "token", "tool", "turn", "value", "version", "wanted_port"}
 
 
 def N_(message: str) -> str:
@@ -221,6 +227,16 @@ def grouped(template: str, values: Mapping[str, object]) -> tuple[str, Mapping[s
         return template, values
     filled = _WHOLE.sub(lambda place: f"%({place[1]})s" if place[1] in long else place[0], template)
     return filled, {**values, **long}
+
+
+class Words(str):
+    """Words in the reader's language, whose places `%` fills as a sentence fills its own: with amounts in groups of digits."""
+
+    __slots__ = ()
+
+    def __mod__(self, values: object, /) -> str:
+        template, filled = grouped(self, values) if isinstance(values, Mapping) else (self, values)
+        return str.__mod__(template, filled)
 
 
 def plain_value(value: object) -> Value:

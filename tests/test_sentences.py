@@ -159,6 +159,12 @@ def test_a_sentence_is_said_in_the_readers_language() -> None:
         ("%(loss).3f after %(step)d", {"loss": 1500.5, "step": 12000}, "1500.500 after 12,000"),
         ("%(size)d is %(size)x", {"size": 4096}, "4,096 is 4,096"),
         ("%(there)d", {"there": True}, "1"),
+        ("%(done)s of %(all)s", {"done": "12000", "all": 120000}, "12000 of 120,000"),
+        (
+            "seed %(seed)s of conversation %(conversation)s",
+            {"seed": 4242, "conversation": 1234},
+            "seed 4242 of conversation 1234",
+        ),
     ],
 )
 def test_amounts_are_written_in_groups_of_digits_and_what_names_something_is_not(

@@ -18,7 +18,7 @@ from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po
 
 from app.files import APP_FOLDER
-from app.sentences import Sentence
+from app.sentences import Sentence, Words
 
 Locale = Literal["en", "zh-CN"]
 LOCALES: Final[tuple[Locale, ...]] = ("en", "zh-CN")
@@ -82,7 +82,7 @@ def negotiate(cookie: str | None, accept_language: str | None) -> Locale:
 
 def gettext(message: str) -> str:
     """Translate into the current locale. The empty message stays empty."""
-    return translations(_current.get()).gettext(message) if message else ""
+    return Words(translations(_current.get()).gettext(message) if message else "")
 
 
 def translate(message: str, params: Mapping[str, object]) -> str:
@@ -97,4 +97,4 @@ def say(sentence: Sentence) -> str:
 
 def ngettext(singular: str, plural: str, n: int) -> str:
     """Translate a counted message into the current locale."""
-    return translations(_current.get()).ngettext(singular, plural, n)
+    return Words(translations(_current.get()).ngettext(singular, plural, n))

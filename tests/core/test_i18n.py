@@ -1,5 +1,6 @@
 """Every visible string exists in English and Chinese, and both can be filled in with the same values."""
 
+import ast
 import re
 from collections.abc import Iterator
 from functools import cache
@@ -10,7 +11,8 @@ from typing import Any
 from babel.messages.extract import extract
 from babel.messages.pofile import read_po
 
-from app.core.i18n import LOCALE_DIR, negotiate, translate, translations, use_locale
+from app.core.i18n import LOCALE_DIR, gettext, negotiate, ngettext, translate, translations, use_locale
+from app.sentences import Sentence
 
 ROOT = Path(__file__).parents[2]
 KEYWORDS: dict[str, Any] = {"_": None, "gettext": None, "N_": None, "ngettext": (1, 2)}
@@ -125,3 +127,44 @@ def test_the_stored_choice_wins_over_the_browsers_language() -> None:
 
 def test_english_needs_no_catalogue() -> None:
     assert translations("en").gettext("Datasets") == "Datasets"
+
+
+def test_what_code_fills_itself_has_its_amounts_in_groups_of_digits_too() -> None:
+    """Toasts and messages of commands are `_("…") % {…}`."""
+    assert gettext("Conversations: %(count)d.") % {"count": 25757} == "Conversations: 25,757."
+    assert ngettext("%(n)d given to %(name)s.", "%(n)d given to %(name)s.", 2000) % {
+        "n": 2000,
+        "name": 1,
+    } == ("2,000 given to 1.")
+    with use_locale("zh-CN"):
+        assert "25,757" in gettext("Conversations: %(count)d.") % {"count": 25757}
+        assert "4321" in gettext("Run %(id)d keeps what it has learned so far.") % {"id": 4321}
+
+
+# A number after one of these says which one it is, and is no amount.
+NAMED = re.compile(
+    r"(?<!this )(?<! its )\b(?:run|version|port|line|seed|conversation|job|sweep|export|webhook|delivery|evaluation|attempt)s?"
+    r" %\((\w+)\)(?:d| to %\((\w+)\)d)",
+    re.IGNORECASE,
+)
+
+
+def test_a_number_that_names_something_is_not_written_as_an_amount() -> None:
+    named = {name for text in extracted() for found in NAMED.findall(text) for name in found if name}
+    assert {"id", "port", "line", "number"} <= named
+    wrong = [name for name in named if Sentence.of(f"%({name})d", **{name: 4321}).english() != "4321"]
+    assert wrong == []
+
+
+def test_nothing_that_people_read_is_filled_but_by_what_groups_digits() -> None:
+    """`N_("…") % …` and a text of the code's own would go round it, and round the reader's language."""
+    wrong = []
+    for path in (path for folder in ("app", "worker") for path in sorted((ROOT / folder).rglob("*.py"))):
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if not isinstance(node, ast.BinOp) or not isinstance(node.op, ast.Mod):
+                continue
+            marked = isinstance(node.left, ast.Call) and getattr(node.left.func, "id", "") == "N_"
+            own = isinstance(node.left, ast.Constant) and "%(" in str(node.left.value)
+            if marked or own:
+                wrong.append(f"{path.relative_to(ROOT)}:{node.lineno}")
+    assert wrong == []

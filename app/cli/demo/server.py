@@ -61,11 +61,14 @@ def choose_port(wanted: int) -> int:
                 ) from error
     else:
         raise CommandFailed(
-            _("The ports %(first)d to %(last)d are all in use. Set SFT_STUDIO_PORT to a free one.")
-            % {"first": wanted, "last": min(wanted + _PORTS_TRIED, 65536) - 1}
+            _("The ports %(first_port)d to %(last_port)d are all in use. Set SFT_STUDIO_PORT to a free one.")
+            % {"first_port": wanted, "last_port": min(wanted + _PORTS_TRIED, 65536) - 1}
         )
     if port != wanted:
-        say(_("Port %(wanted)d is in use, so this uses %(port)d.") % {"wanted": wanted, "port": port})
+        say(
+            _("Port %(wanted_port)d is in use, so this uses %(port)d.")
+            % {"wanted_port": wanted, "port": port}
+        )
     return port
 
 
