@@ -4,6 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from pydantic import TypeAdapter, ValidationError
+
 from app.core.typed import typed_whole
 from app.recipes.fields import FIELDS, display
 from app.recipes.method import METHOD_FIELDS, Method
@@ -12,11 +14,13 @@ from app.recipes.own import RecipeDraft, problems_of
 from app.recipes.recipes import values_of
 
 _LONGEST: Final = 4_000
+_TEXTS: Final = TypeAdapter(dict[str, str])
 
 
 @dataclass
 class RecipeForm:
-    """`values` of the fields as typed, empty where the standard is followed; `version` is the one that was seen.
+    """`values` of the fields as typed, empty where the standard is followed; `version` is the one that was seen, and `seen` what it
+    said (as `texts`; of a form that is older than this, nothing).
 
     `errors` by field; `notes` say what of a file was left out.
     """
@@ -28,6 +32,7 @@ class RecipeForm:
     values: dict[str, str] = field(default_factory=lambda: dict.fromkeys(FIELDS, ""))
     errors: dict[str, str] = field(default_factory=dict)
     notes: Sequence[str] = ()
+    seen: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
     def posted(cls, form: Mapping[str, Any]) -> "RecipeForm":
@@ -39,6 +44,7 @@ class RecipeForm:
             str(form.get("shared", "")) == "true",
             typed_whole(typed["version"]),
             {name: typed[name].strip() for name in FIELDS},
+            seen=_read_seen(str(form.get("seen", ""))),
         )
 
     @classmethod
@@ -54,7 +60,25 @@ class RecipeForm:
         """An own one; what this program refuses in it stands beside the field. A field that is gone is left out."""
         form = cls.of(row.settings.values, name=row.name, purpose=row.purpose)
         form.is_shared, form.version, form.errors = row.is_shared, row.version, problems_of(row)
+        form.seen = form.texts()
         return form
+
+    def texts(self) -> dict[str, str]:
+        """All that can be changed, by field, as text."""
+        shared = "true" if self.is_shared else "false"
+        return {"name": self.name, "purpose": self.purpose, "shared": shared, **self.values}
+
+    def take(self, texts: Mapping[str, str]) -> None:
+        """These fields as they are in `texts`; what was wrong with them is so no more."""
+        self.name, self.purpose = texts.get("name", self.name), texts.get("purpose", self.purpose)
+        self.is_shared = texts.get("shared", self.texts()["shared"]) == "true"
+        self.values |= {name: text for name, text in texts.items() if name in FIELDS}
+        self.errors = {name: error for name, error in self.errors.items() if name not in texts}
+
+    @property
+    def seen_text(self) -> str:
+        """`seen`, as the form carries it along."""
+        return _TEXTS.dump_json(dict(self.seen)).decode()
 
     def draft(self) -> RecipeDraft:
         """What is to be saved."""
@@ -68,7 +92,9 @@ class RecipeForm:
         method = Method.of(use_peft=peft or not self.values["use_peft"], load_in_4bit=quantised)
         return values_of("standard", method)
 
-    def changed_meanwhile(self, row: OwnRecipe) -> dict[str, tuple[str, str]]:
-        """By field, what the row says now and what is typed here, where they differ."""
-        stored = RecipeForm.stored(row).values
-        return {name: (stored[name], text) for name, text in self.values.items() if text != stored[name]}
+
+def _read_seen(text: str) -> dict[str, str]:
+    try:
+        return _TEXTS.validate_json(text)
+    except ValidationError:
+        return {}

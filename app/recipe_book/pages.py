@@ -15,6 +15,7 @@ from app.core.templating import render
 from app.core.web import Db, Posted
 from app.recipe_book.form import RecipeForm
 from app.recipe_book.listing import list_recipes
+from app.recipe_book.merging import Merged, merge
 from app.recipe_book.sources import settings_of_form, settings_of_recipe, settings_of_run
 from app.recipes.fields import FIELD_GROUPS
 from app.recipes.foreign import TITLES
@@ -116,8 +117,8 @@ def edit_page(request: Request, session: Db, actor: CurrentActor, recipe_id: int
 @router.post("/{recipe_id}", response_model=None)
 @needs(Permission.RECIPE_SAVE)
 def change(request: Request, session: Db, actor: CurrentActor, recipe_id: int, posted: Posted) -> Response:
-    """Save a changed one. Where somebody else did meanwhile, what they say stands beside what was typed, and saving again
-    takes the latter; where it is gone, saving makes a new one.
+    """Save a changed one. Where somebody else did meanwhile, the form has what either of both changed, and what both did stands
+    beside it; saving again takes what is in the form. Where the recipe is gone, saving makes a new one.
     """
     form = RecipeForm.posted(posted)
     try:
@@ -130,15 +131,9 @@ def change(request: Request, session: Db, actor: CurrentActor, recipe_id: int, p
         return _listed(change_recipe(session, actor, row, form.draft(), version=seen))
     except (Invalid, Conflict) as error:
         form = _with_errors(form, error)
-        form.version = row.version
-        return _form_page(
-            request,
-            form,
-            row=row,
-            is_owner=owns(actor, row),
-            status=error.status,
-            is_behind=row.version != seen,
-        )
+        merged = merge(form, row) if row.version != seen else None
+        is_owner = owns(actor, row)
+        return _form_page(request, form, row=row, is_owner=is_owner, status=error.status, merged=merged)
 
 
 @router.post("/{recipe_id}/share", response_model=None)
@@ -181,7 +176,7 @@ def _form_page(
     row: OwnRecipe | None = None,
     tool: str = "",
     is_owner: bool = True,
-    is_behind: bool = False,
+    merged: Merged | None = None,
     is_gone: bool = False,
     status: int = 200,
 ) -> Response:
@@ -191,7 +186,7 @@ def _form_page(
         "tool": tool,
         "groups": FIELD_GROUPS,
         "is_owner": is_owner,
-        "meanwhile": form.changed_meanwhile(row) if row is not None and is_behind else None,
+        "merged": merged,
         "is_gone": is_gone,
         "name_characters": NAME_CHARACTERS,
         "purpose_characters": PURPOSE_CHARACTERS,

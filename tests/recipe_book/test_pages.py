@@ -58,22 +58,77 @@ def test_what_is_wrong_stands_beside_its_field_with_all_that_was_typed(engineer:
     assert (taken.status_code, "is a built-in recipe" in taken.text) == (409, True)
 
 
-def test_a_change_meanwhile_is_shown_beside_what_was_typed_and_saving_again_takes_that(
+def changed_by_another(app: FastAPI, engineer: Person, **theirs: str) -> dict[str, str]:
+    """What a form carries along that was opened before Li saved hers."""
+    save(engineer)
+    opened = engineer.browser.get("/recipes/1").text
+    other = make_person(app, Role.ENGINEER, "Li")
+    assert other.browser.post("/recipes/1", data={**FORM, "version": "1", **theirs}).status_code == 303
+    return {**FORM, "version": field(opened, "version"), "seen": field(opened, "seen")}
+
+
+def test_what_only_one_of_two_people_changed_is_taken_from_that_one_and_saved_by_whoever_looks(
     app: FastAPI, engineer: Person
 ) -> None:
-    save(engineer)
-    other = make_person(app, Role.ENGINEER, "Li")
-    other.browser.post("/recipes/1", data={**FORM, "version": "1", "lora_r": "32"})
-    mine = {**FORM, "version": "1", "lora_r": "64"}
-    behind = engineer.browser.post("/recipes/1", data=mine)
+    began = changed_by_another(app, engineer, lora_r="32", purpose="Long calls")
+    behind = engineer.browser.post("/recipes/1", data={**began, "learning_rate": "1e-4", "seed": "7"})
     assert behind.status_code == 409
     shown = visible_text(behind.text)
     assert "Li changed “Calls” meanwhile" in shown
-    assert "lora_r 32 64" in shown
-    assert field(behind.text, "lora_r") == "64"
-    again = engineer.browser.post("/recipes/1", data={**mine, "version": field(behind.text, "version")})
-    assert again.status_code == 303
+    assert "lora_r 16 32" in shown
+    assert "Purpose Short Long calls" in shown
+    assert "Nothing was changed by both of you" in shown
+    assert "Changed by both" not in shown
+    merged = {
+        name: field(behind.text, name) for name in ("version", "seen", "lora_r", "learning_rate", "seed")
+    }
+    assert (merged["lora_r"], merged["learning_rate"], merged["seed"]) == ("32", "1e-4", "7")
+    assert "Long calls</textarea>" in behind.text
+    saved = engineer.browser.post("/recipes/1", data={**began, **merged, "purpose": "Long calls"})
+    assert saved.status_code == 303
+    kept = engineer.browser.get("/recipes/1").text
+    assert [field(kept, name) for name in ("lora_r", "learning_rate", "seed")] == ["32", "0.0001", "7"]
+
+
+def test_what_both_changed_is_shown_as_it_was_as_it_is_and_as_it_was_typed_and_saving_again_takes_that(
+    app: FastAPI, engineer: Person
+) -> None:
+    # Both wrote the same learning rate, each in her own way: that is no conflict.
+    began = changed_by_another(app, engineer, lora_r="32", lora_alpha="8", learning_rate="4e-5")
+    mine = {**began, "lora_r": "64", "learning_rate": "0.00004"}
+    behind = engineer.browser.post("/recipes/1", data=mine)
+    shown = visible_text(behind.text)
+    assert "Changed by both Field Before Saved now Yours lora_r 16 32 64" in shown
+    assert "Taken over Field Before Saved now lora_alpha standard 8" in shown
+    assert "learning_rate 3e-5" not in shown
+    assert (field(behind.text, "lora_r"), field(behind.text, "lora_alpha")) == ("64", "8")
+    again = {**mine, "lora_alpha": "8", "version": field(behind.text, "version")}
+    assert engineer.browser.post("/recipes/1", data=again).status_code == 303
     assert field(engineer.browser.get("/recipes/1").text, "lora_r") == "64"
+
+
+def test_two_changes_in_turn_are_each_told_from_what_was_shown_last(app: FastAPI, engineer: Person) -> None:
+    began = changed_by_another(app, engineer, lora_r="32")
+    mine = {**began, "seed": "7"}
+    behind = engineer.browser.post("/recipes/1", data=mine).text
+    other = make_person(app, Role.ENGINEER, "Mo")
+    other.browser.post("/recipes/1", data={**FORM, "version": "2", "lora_r": "8"})
+    merged = {name: field(behind, name) for name in ("version", "seen", "lora_r")}
+    third = engineer.browser.post("/recipes/1", data={**mine, **merged})
+    assert (third.status_code, "lora_r 32 8" in visible_text(third.text)) == (409, True)
+    assert (field(third.text, "lora_r"), field(third.text, "seed")) == ("8", "7")
+
+
+@pytest.mark.parametrize("seen", ["", "[", "[1]", '{"lora_r": 16}', "[" * 9_999])
+def test_where_nobody_knows_what_a_form_began_with_everything_that_differs_is_asked(
+    app: FastAPI, engineer: Person, seen: str
+) -> None:
+    began = changed_by_another(app, engineer, lora_r="32", seed="5")
+    behind = engineer.browser.post("/recipes/1", data={**began, "seen": seen, "lora_r": "64"})
+    shown = visible_text(behind.text)
+    assert ("lora_r – 32 64" in shown, "seed – 5 standard" in shown) == (True, True)
+    assert "Taken over" not in shown
+    assert (field(behind.text, "lora_r"), field(behind.text, "seed")) == ("64", "")
 
 
 def test_what_was_typed_becomes_a_new_recipe_where_the_old_one_is_gone(
