@@ -12,6 +12,9 @@ from app.client.pipeline import new_idempotency_key, parse_changes
 from app.core.console import print_json, print_table, say
 from app.core.formatting import file_size
 from app.core.i18n import gettext as _
+from app.core.i18n import say as spoken
+from app.runs.checkpoints import best_not_kept
+from app.runs.schemas import CurvesOut
 
 RunOption = Annotated[int, typer.Option("--run", help=_("Id of the run."))]
 StepOption = Annotated[int, typer.Option("--step", help=_("Step of the checkpoint."))]
@@ -29,6 +32,7 @@ def checkpoints(
             client.delete_checkpoints(run)
             say(_("The checkpoints of run %(id)d are removed.") % {"id": run})
         found = client.checkpoints(run)
+        best = _best_of(client.curves(run)) if found and not as_json else None
     if as_json:
         print_json([one.model_dump(mode="json") for one in found])
         return
@@ -43,6 +47,16 @@ def checkpoints(
         for one in found
     ]
     print_table([_("step"), _("epoch"), _("held-out loss"), _("size"), _("state")], rows)
+    if any(one.is_best for one in found):
+        say(_("* the lowest of the checkpoints that are kept"))
+    if (sentence := best_not_kept(best, found)) is not None:
+        say(spoken(sentence))
+
+
+def _best_of(curves: CurvesOut) -> tuple[float, int] | None:
+    """The lowest held-out loss after some training, and its step."""
+    points = zip(curves.eval_loss, curves.eval_step, strict=True)
+    return min(((loss, step) for loss, step in points if step and loss is not None), default=None)
 
 
 def continue_run(

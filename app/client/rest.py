@@ -34,7 +34,7 @@ from app.runs.checkpoint_schemas import CheckpointOut
 from app.runs.manifest import Manifest
 from app.runs.plan_schemas import PlanOut
 from app.runs.preflight.schemas import PreflightOut
-from app.runs.schemas import ComparedOut, FindingOut, RunOut, RunStartedOut
+from app.runs.schemas import ComparedOut, CurvesOut, FindingOut, RunOut, RunStartedOut
 from app.runs.tracking_schemas import TrackedOut
 from app.versions.schemas import FrozenOut, VersionOut
 
@@ -174,6 +174,10 @@ class StudioClient(BaseModelClient, ExportClient, NoticeClient, RecipeClient, Sw
     def checkpoints(self, run_id: int) -> list[CheckpointOut]:
         """What a run left on its way."""
         return self._all(CheckpointOut, "GET", f"/api/v1/runs/{run_id}/checkpoints")
+
+    def curves(self, run_id: int) -> CurvesOut:
+        """Its curves so far, thinned."""
+        return self._one(CurvesOut, "GET", f"/api/v1/runs/{run_id}/curves")
 
     def delete_checkpoints(self, run_id: int) -> None:
         """Remove them."""

@@ -13,7 +13,8 @@ from app.core.storage import Storage
 from app.core.templating import render
 from app.core.web import AppStorage, Db
 from app.runs import service
-from app.runs.checkpoints import lines_of, remove_checkpoints, told_checkpoints
+from app.runs.checkpoints import best_not_kept, lines_of, remove_checkpoints, told_checkpoints
+from app.runs.losses import read_losses
 from app.runs.models import Run
 
 router = Router(prefix="/runs/{run_id}/checkpoints", include_in_schema=False)
@@ -22,12 +23,14 @@ router = Router(prefix="/runs/{run_id}/checkpoints", include_in_schema=False)
 def checkpoints_context(session: Db, storage: Storage, run: Run) -> dict[str, Any]:
     """What the list reads. The connection is let go, for the disk is looked at."""
     job, told = service.run_job(session, run), told_checkpoints(session, run)
+    best = read_losses(session, job).best
     let_go(session)
     lines = lines_of(storage, run, job, told)
     return {
         "run": run,
         "job": job,
         "checkpoints": lines,
+        "best_not_kept": best_not_kept(best, lines),
         "checkpoint_bytes": sum(line.size_bytes or 0 for line in lines),
     }
 

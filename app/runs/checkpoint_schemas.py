@@ -12,13 +12,15 @@ from app.runs.preflight.schemas import ACCEPTED, AcceptedNames
 
 
 class CheckpointOut(BaseModel):
-    """`eval_loss` (nats a trained token) is the held-out loss at this step, null where it was not measured. `size_bytes` is
-    null for one that is gone; `gone` says why, in the reader's language."""
+    """`eval_loss` (nats a trained token) is the held-out loss at this step, null where it was not measured. `is_best`: the lowest of those
+    that are still there; `is_best_of_run`: the lowest that the run measured at all, which may be of a checkpoint that is gone, or of none.
+    `size_bytes` is null for one that is gone; `gone` says why, in the reader's language."""
 
     step: int
     epoch: float | None
     eval_loss: float | None
     is_best: bool
+    is_best_of_run: bool
     size_bytes: int | None
     gone: str | None
 

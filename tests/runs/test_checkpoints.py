@@ -1,6 +1,7 @@
 """The checkpoints of a run as its page, REST and commands show them, and what begins from one."""
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -68,8 +69,75 @@ def test_each_checkpoint_is_told_with_its_loss_and_size_or_why_it_is_gone(
     page = visible_text(engineer.browser.get(f"/runs/{run_id}").text)
     for shown in ("Checkpoints", "Made room for newer ones", "Best", "Go on from here", "Make it the model"):
         assert shown in page
+    assert "Best of those kept" not in page
     watched = visible_text(annotator.browser.get(f"/runs/{run_id}/checkpoints").text)
     assert ("Best" in watched, "Go on from here" in watched) == (True, False)
+
+
+def measured_between(app: FastAPI, storage: Storage, *evals: tuple[int, float]) -> int:
+    """An ended run that saved at steps 20 and 30, and measured at these."""
+    told_of: dict[int, list[tuple[str, dict[str, object]]]] = {}
+    for step, loss in evals:
+        told_of.setdefault(step, []).append(("eval", {"step": step, "eval_loss": loss}))
+    for step in (20, 30):
+        told_of.setdefault(step, []).append(("checkpoint", {"step": step, "path": "x"}))
+    events = [event for step in sorted(told_of) for event in (metric(step), *told_of[step])]
+    run_id = running(app, storage, *events, progress(30, 100))  # type: ignore[arg-type]
+    write(storage, next(run.job_id for run in runs(app) if run.id == run_id), 20, 30)
+    with transaction(app.state.engine) as session:
+        end(session, run_id, JobState.CANCELLED)
+    return run_id
+
+
+@pytest.mark.parametrize(
+    ("evals", "said", "best"),
+    [
+        # The best step was never saved.
+        (((20, 2.5), (25, 1.25), (30, 2.0)), "of step 30, with 2.0000.", [False, True]),
+        (((15, 1.25), (25, 2.0)), "at those that are kept nothing was measured.", [False, False]),
+        # What is as good as the best is the best.
+        (((20, 1.25), (25, 1.25), (30, 2.0)), "", [True, False]),
+        ((), "", [False, False]),
+    ],
+)
+def test_the_best_of_what_is_kept_is_not_taken_for_the_best_of_the_run(
+    app: FastAPI,
+    engineer: Person,
+    storage: Storage,
+    evals: tuple[tuple[int, float], ...],
+    said: str,
+    best: list[bool],
+) -> None:
+    run_id = measured_between(app, storage, *evals)
+    found = engineer.api.get(f"/api/v1/runs/{run_id}/checkpoints").json()
+    assert [one["is_best"] for one in found] == best
+    assert any(one["is_best_of_run"] for one in found) == (any(best) and not said)
+    page = visible_text(engineer.browser.get(f"/runs/{run_id}").text)
+    assert ("The lowest held-out loss, 1.2500, was measured after step" in page, said in page) == (
+        bool(said),
+        True,
+    )
+    assert ("Best of those kept" in page) == (any(best) and bool(said))
+
+
+def test_a_best_checkpoint_that_was_removed_is_the_best_no_more(
+    app: FastAPI, engineer: Person, storage: Storage
+) -> None:
+    run_id = told(app, storage)
+    job_id = next(run.job_id for run in runs(app) if run.id == run_id)
+    shutil.rmtree(storage.folder(f"jobs/{job_id}/1/checkpoints/checkpoint-20"))
+    found = engineer.api.get(f"/api/v1/runs/{run_id}/checkpoints").json()
+    marks = [(one["step"], one["is_best"], one["is_best_of_run"]) for one in found]
+    assert marks == [(10, False, False), (20, False, True), (30, True, False)]
+    page = visible_text(engineer.browser.get(f"/runs/{run_id}").text)
+    assert (
+        "1.5000, was measured after step 20, of which no checkpoint is kept. The best one that is kept is of step 30"
+        in page
+    )
+    assert engineer.api.delete(f"/api/v1/runs/{run_id}/checkpoints").status_code == 204
+    left = engineer.api.get(f"/api/v1/runs/{run_id}/checkpoints").json()
+    assert not any(one["is_best"] for one in left)
+    assert "of which no checkpoint is kept" not in visible_text(engineer.browser.get(f"/runs/{run_id}").text)
 
 
 def test_a_run_goes_on_from_a_checkpoint_with_what_fits_and_nothing_else(
