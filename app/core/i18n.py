@@ -82,7 +82,7 @@ def negotiate(cookie: str | None, accept_language: str | None) -> Locale:
 
 def gettext(message: str) -> str:
     """Translate into the current locale. The empty message stays empty."""
-    return Words(translations(_current.get()).gettext(message) if message else "")
+    return _to_fill(translations(_current.get()).gettext(message)) if message else ""
 
 
 def translate(message: str, params: Mapping[str, object]) -> str:
@@ -97,4 +97,9 @@ def say(sentence: Sentence) -> str:
 
 def ngettext(singular: str, plural: str, n: int) -> str:
     """Translate a counted message into the current locale."""
-    return Words(translations(_current.get()).ngettext(singular, plural, n))
+    return _to_fill(translations(_current.get()).ngettext(singular, plural, n))
+
+
+def _to_fill(text: str) -> str:
+    # What has no places is an ordinary text: libraries that look at types would stumble over another.
+    return Words(text) if "%(" in text else text
