@@ -13,8 +13,8 @@ on which all four tools build. JSON lines go out, each with an `event`:
     measuring, held_out   the held-out loss begins; `loss` per trained token after `step`
     end       the last `step` of `total_steps`, `train_loss`, `best_step` where the tool kept the best, peak memory
 
-Where SFT_STUDIO_RESUME names a checkpoint's folder, training goes on from there, whatever the tool itself would do; where
-that was the last step, the tool saves what there is.
+Where SFT_STUDIO_RESUME names a checkpoint's folder, training goes on from there, whatever the tool itself would do, and early
+stopping has the patience that was left there; where that was the last step, the tool saves what there is.
 {"stop": true} comes in and ends training after the step that is under way, as the tool ends it by itself. When the
 socket ends, so does the process: who watched is gone.
 
@@ -39,6 +39,7 @@ WATCHED = "transformers.trainer"
 IGNORED = -100
 # Of a checkpoint, as transformers names it.
 STATE = "trainer_state.json"
+STOPPING = "EarlyStoppingCallback"
 # The first process of those that train together, as torch's launchers count them.
 LEADS = os.environ.get("RANK", "0") == "0"
 ORPHANED = 3
@@ -128,6 +129,10 @@ def watch(module: Any, line: Line) -> None:
     def trained(self: Any, resume_from_checkpoint: Any = None, *args: Any, **kwargs: Any) -> Any:
         if RESUME and has_ended(Path(RESUME)):
             return ended_at(module, self, Path(RESUME))
+        if RESUME:
+            keep_patience(self, Path(RESUME))
+            # That was measured before; once more would cost patience.
+            self.args.eval_on_start = False
         return train(self, RESUME or resume_from_checkpoint, *args, **kwargs)
 
     trainer.__init__, trainer._prepare_inputs = begun, prepared
@@ -137,8 +142,23 @@ def watch(module: Any, line: Line) -> None:
 def has_ended(checkpoint: Path) -> bool:
     """Whether it was saved after the last step, be that of all or the one at which early stopping ended."""
     state = json.loads((checkpoint / STATE).read_text("utf-8"))
-    control = state.get("stateful_callbacks", {}).get("TrainerControl", {}).get("attributes", {})
+    control = kept_of(state, "TrainerControl", "args")
     return bool(state["global_step"] >= state["max_steps"] or control.get("should_training_stop"))
+
+
+def kept_of(state: Any, name: str, part: str) -> Any:
+    """What transformers kept of a callback in a checkpoint, of the first one where there are several."""
+    kept = (state.get("stateful_callbacks") or {}).get(name) or {}
+    return (kept[0] if isinstance(kept, list) else kept).get(part) or {}
+
+
+def keep_patience(trainer: Any, checkpoint: Path) -> None:
+    """Let early stopping count on from there; transformers would begin anew, or with an argument that brings back far more."""
+    state = json.loads((checkpoint / STATE).read_text("utf-8"))
+    for name, value in kept_of(state, STOPPING, "attributes").items():
+        for callback in trainer.callback_handler.callbacks:
+            if type(callback).__name__ == STOPPING and hasattr(callback, name):
+                setattr(callback, name, value)
 
 
 def ended_at(module: Any, trainer: Any, checkpoint: Path) -> Any:
