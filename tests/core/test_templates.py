@@ -34,6 +34,33 @@ def _said(name: str, met: tuple[str, ...] = ()) -> str:
     return " ".join([said, *(_said(other, (*met, name)) for other in named)])
 
 
+# What stands before a title in the tag that has it.
+BEFORE_TITLE = re.compile(r"\stitle=\"")
+TAG = re.compile(r"<(\w+)")
+# What the keyboard reaches by itself; a moment in the reader's own words, which its title only repeats in those of a machine.
+REACHED = {"a", "button", "summary", "time"}
+
+
+def test_what_a_title_says_is_reached_by_the_keyboard() -> None:
+    """tooltips.js shows it beside what has the focus; nothing else does."""
+    found, wrong = 0, []
+    for path in sorted(TEMPLATES.rglob("*.html")):
+        text = path.read_text(encoding="utf-8")
+        for title in BEFORE_TITLE.finditer(text):
+            tag = list(TAG.finditer(text, max(0, title.start() - 600), title.start()))[-1]
+            attributes = text[tag.start() : title.start()]
+            found += 1
+            # Each token of a mask is walked and told in words by the preview itself.
+            if (
+                tag[1] not in REACHED
+                and 'tabindex="0"' not in attributes
+                and 'class="token' not in attributes
+            ):
+                wrong.append(f"{path.relative_to(TEMPLATES)}: {attributes[:80]}")
+    assert found >= 20
+    assert wrong == []
+
+
 @pytest.mark.parametrize("page", PAGES)
 def test_a_page_says_what_it_reads(page: str) -> None:
     said = _said(page)
