@@ -50,7 +50,7 @@ def remove_base_model(
     session.refresh(model, with_for_update=True)
     job = session.get(Job, model.job_id) if model.job_id else None
     if (reason := why_it_stays(session, model, job)) is not None:
-        raise Conflict(reason.template, **reason.values)
+        raise Conflict(reason)
     record(session, actor, "base_model.remove", f"base_model/{model.id} {model.name}")
     folders = {_job_folder(storage, found) for found in (model.path, model.tokenizer_path) if found}
     folders |= {storage.path(f"jobs/{model.job_id}")} if model.job_id else set()

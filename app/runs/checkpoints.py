@@ -55,16 +55,12 @@ class Told:
 
 
 @dataclass(frozen=True)
-class CheckpointLine:
+class CheckpointLine(Told):
     """A checkpoint that was written. `size_bytes` is None for one that is gone, and `gone` says why. `is_best` of those that are
     there, which `is_best_of_run` need not be: measured and saved is at steps of their own.
     """
 
-    step: int
-    epoch: float | None
-    eval_loss: float | None
     is_best: bool
-    is_best_of_run: bool
     size_bytes: int | None
     gone: Sentence | None
 
@@ -100,8 +96,8 @@ def lines_of(storage: Storage, run: Run, job: Job, told: Sequence[Told]) -> list
             one.step,
             one.epoch,
             one.eval_loss,
-            one.step == best_here,
             one.is_best_of_run,
+            one.step == best_here,
             _size(found[one.step]) if one.step in found else None,
             None if one.step in found else _why_gone(run, job, one.step, told, best),
         )

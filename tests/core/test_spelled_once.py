@@ -50,6 +50,10 @@ SPELLED_TWICE: Final[dict[tuple[str, str], str]] = {
         "app.runs.schemas.RunOut",
     ): "both refer to a version, a model and a job, and are no one thing",
     (
+        "app.runs.checkpoint_schemas.CheckpointOut",
+        "app.runs.checkpoints.CheckpointLine",
+    ): "what REST promises does not follow what the page lists, and says in the reader's language why one is gone",
+    (
         "app.notices.schemas.WebhookMadeOut",
         "app.notices.schemas.WebhookRequest",
     ): "what was typed, and what REST shows of the row that came of it",
