@@ -68,7 +68,7 @@ def _usage_text(error: typer.TyperException) -> str:
     from app.cli.usage import usage_problem
 
     text = usage_problem(error)
-    text += "" if text.endswith((".", "!", "?", "。")) else "."
+    text += "" if text.endswith((".", "!", "?", "。", "？")) else "."
     context = getattr(error, "ctx", None)
     path = context.command_path if context is not None else PROGRAM
     return _("%(problem)s See “%(command)s --help”.") % {"problem": text, "command": path}

@@ -12,7 +12,7 @@ from app.invalid import wrong_fields
 from app.sentences import N_
 
 _NOT_ONE_OF: Final = re.compile(r"is not one of (.+?)\.?$")
-_NO_SUCH_COMMAND: Final = re.compile(r"No such command '(.*)'\.?$")
+_NO_SUCH_COMMAND: Final = re.compile(r"No such command '(.*?)'\.(?: Did you mean '?(.*?)'?\?)?$")
 _MUST_BE_ONE_OF: Final = N_("%(field)s must be one of: %(expected)s.")
 
 
@@ -40,6 +40,11 @@ def usage_problem(error: typer.TyperException) -> str:
     told = getattr(error, "format_message", None)
     text = str(told() if told else error).strip()
     if found := _NO_SUCH_COMMAND.match(text):
+        if found[2]:
+            return _("There is no command “%(name)s”. Did you mean “%(alike)s”?") % {
+                "name": found[1],
+                "alike": found[2].replace("', '", "”, “"),
+            }
         return _("There is no command “%(name)s”.") % {"name": found[1]}
     return text
 

@@ -30,14 +30,18 @@
       (field) => field.name && !["hidden", "file", "submit", "button"].includes(field.type),
     );
 
+  /** @param {Control} field */
+  const isChoice = (field) => field.type === "checkbox" || field.type === "radio";
+
+  // Choices are told apart by their values: rows of a list may be others by now.
+  /** @param {Control} field */
+  const called = (field) => (isChoice(field) ? `${field.name}=${field.value}` : field.name);
+
   /**
    * @param {Control[]} all
    * @param {string} name
    */
-  const like = (all, name) => all.filter((field) => field.name === name);
-
-  /** @param {Control} field */
-  const isChoice = (field) => field.type === "checkbox" || field.type === "radio";
+  const like = (all, name) => all.filter((field) => called(field) === name);
 
   /** @param {Control} field */
   function stored(field) {
@@ -57,8 +61,8 @@
       form: nameOf(form),
       fields: fields(form)
         .map((field, _, all) => ({
-          name: field.name,
-          nth: like(all, field.name).indexOf(field),
+          name: called(field),
+          nth: like(all, called(field)).indexOf(field),
           base: stored(field),
           text: shown(field),
         }))
@@ -97,7 +101,7 @@
     const last = new Map([...filled].map((field) => [field.form, field]));
     for (const field of filled) field.dispatchEvent(new Event("input", { bubbles: true }));
     for (const field of last.values()) field.dispatchEvent(new Event("change", { bubbles: true }));
-    if (filled.size) {
+    if ([...filled].some((field) => !isChoice(field))) {
       const detail = { message: document.body.dataset.typedBack, kind: "info" };
       document.dispatchEvent(new CustomEvent("toast", { detail }));
     }

@@ -5,6 +5,7 @@ from typing import Any
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import PASSWORD, USER
+from tests.browser.studio import Studio
 from tests.browser.watching import Watch
 
 BACK = "What you had typed is here again."
@@ -79,6 +80,22 @@ def test_choices_come_back_also_where_a_field_is_called_as_what_a_form_has(page:
     page.reload()
     expect(page.locator("[name=name]")).to_have_value("Nightly")
     expect(page.locator("[name=shared][value=true]")).to_be_checked()
+
+
+def test_a_ticked_row_is_ticked_again_and_no_other_where_the_list_has_changed(
+    page: Page, studio: Studio, own_dataset: dict[str, Any]
+) -> None:
+    first, second, _third = own_dataset["ids"]
+    page.goto(f"/datasets/{own_dataset['id']}")
+    page.locator(f"input[type=checkbox][value='{second}']").check()
+    page.get_by_role("link", name="Base models").click()
+    page.wait_for_url("**/base-models")
+    with studio.api() as api:
+        assert api.delete(f"/conversations/{first}").is_success
+    page.go_back()
+    expect(page.locator(f"input[type=checkbox][value='{second}']")).to_be_checked()
+    expect(page.locator("tbody input[type=checkbox]:checked")).to_have_count(1)
+    expect(page.locator(".toast__text")).to_have_count(0)
 
 
 def test_a_password_is_not_kept(page: Page) -> None:

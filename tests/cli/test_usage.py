@@ -16,7 +16,12 @@ WRONG = [
         "没有选项 --ran。相近的有：--run",
     ),
     (("train", "--dataset"), "--dataset needs a value.", "--dataset 需要一个值。"),
-    (("trian",), "There is no command “trian”.", "没有命令“trian”。"),
+    (
+        ("trian",),
+        "There is no command “trian”. Did you mean “train”?",
+        "没有命令“trian”。你要找的是“train”吗？",
+    ),
+    (("nosuch",), "There is no command “nosuch”.", "没有命令“nosuch”。"),
     (("export", "--run", "7", "--as", "ggfu", "--out", "x"), "--as cannot be “ggfu” here.", "--as"),
 ]
 
