@@ -95,6 +95,8 @@
         if (isChoice(field)) field.checked = text === "true";
         else field.value = text;
         filled.add(field);
+        // What came back is seen.
+        if (!isChoice(field)) field.closest("details")?.setAttribute("open", "");
       }
     }
     // Whatever depends on the fields follows: a plan, a preview, a button that waits for words. Each form once.

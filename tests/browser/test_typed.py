@@ -98,6 +98,18 @@ def test_a_ticked_row_is_ticked_again_and_no_other_where_the_list_has_changed(
     expect(page.locator(".toast__text")).to_have_count(0)
 
 
+def test_what_comes_back_is_seen_also_where_it_stood_in_a_part_that_is_closed(
+    page: Page, own_dataset: dict[str, Any]
+) -> None:
+    page.goto(f"/datasets/{own_dataset['id']}/import")
+    field = page.locator("[name=pasted]")
+    page.locator("details:has([name=pasted]) > summary").click()
+    field.fill("Customer: How much?")
+    page.reload()
+    expect(field).to_have_value("Customer: How much?")
+    expect(field).to_be_visible()
+
+
 def test_a_password_is_not_kept(page: Page) -> None:
     page.goto("/people")
     page.locator("[name=name]").last.fill("Somebody new")
