@@ -1,6 +1,7 @@
 // What was typed into a form and not sent outlives a reload, the way back, and signing in again: it is kept in this tab until then.
-// A page that is opened anew by its address or a link begins with what the server has. Passwords and files are never kept, and what
-// one person typed is shown to nobody else. Turns of a conversation have drafts of their own (conversation-drafts.js).
+// A page that is opened anew by its address or a link begins with what the server has. Passwords, files and what stands in
+// data-not-kept are left out: secrets, and turns of a conversation, which have drafts of their own (conversation-drafts.js). What one
+// person typed is shown to nobody else.
 (() => {
   const PREFIX = "typed:";
   const BACK = "typed-back"; // addresses whose fields come back when the page is next opened
@@ -14,7 +15,7 @@
     [...document.forms].filter(
       (form) =>
         form.getAttribute("method") === "post" &&
-        !form.closest("[data-own-drafts]") &&
+        !form.closest("[data-not-kept]") &&
         !form.querySelector("[type=password]"),
     );
 
@@ -70,7 +71,19 @@
     }));
     const kept = JSON.stringify({ who, typed: typed.filter((form) => form.fields.length) });
     if (!typed.some((form) => form.fields.length) || kept.length > LONGEST) sessionStorage.removeItem(here);
-    else sessionStorage.setItem(here, kept);
+    else store(kept);
+  }
+
+  // Where the tab's storage is full, what was left on other pages gives way to what is being typed.
+  /** @param {string} kept */
+  function store(kept) {
+    try {
+      sessionStorage.setItem(here, kept);
+    } catch {
+      for (const key of Object.keys(sessionStorage))
+        if (key.startsWith(PREFIX)) sessionStorage.removeItem(key);
+      sessionStorage.setItem(here, kept);
+    }
   }
 
   /** @type {Timer} */

@@ -110,10 +110,12 @@ def test_what_comes_back_is_seen_also_where_it_stood_in_a_part_that_is_closed(
     expect(field).to_be_visible()
 
 
-def test_a_password_is_not_kept(page: Page) -> None:
+def test_passwords_and_secrets_are_not_kept(page: Page) -> None:
     page.goto("/people")
     page.locator("[name=name]").last.fill("Somebody new")
     page.locator("[name=password]").fill("secret sentence")
+    page.goto("/webhooks")
+    page.locator("[name=secret]").fill("secret sentence")
     page.goto("/datasets")
     kept = page.evaluate("JSON.stringify(sessionStorage)")
     assert "secret sentence" not in kept
