@@ -93,6 +93,8 @@ interface LineChartConfig {
   zoomed?: (from: number | null, to: number | null) => void;
 }
 type Field = HTMLTextAreaElement;
+/** A field of any form: those of all kinds have a name, a kind and a value. */
+type Control = HTMLInputElement & { options?: HTMLOptionsCollection };
 /** The place of a turn, as a number or as its attribute has it; of a lost draft a word with it. */
 type Turn = number | string;
 type Timer = ReturnType<typeof setTimeout> | undefined;

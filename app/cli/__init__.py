@@ -6,7 +6,7 @@
 `listing` (list, status, approve) · `demo/`. Without: `masks/` · `people` (accounts, on the server's machine).
 Processes: `serve` (and web) · `maintaining` (worker, migrate) · `keeping` (backup, restore, doctor). Shared:
 `options`, `connection`, `exit_codes`, `text_files`, `progress` (what a person sees while a job runs), `verdict` (what an evaluation says),
-`streams` (standard output that is always there), `__main__`.
+`streams` (standard output that is always there), `usage` (what the parser refuses), `__main__`.
 """
 
 import os
@@ -65,9 +65,10 @@ def run(arguments: list[str]) -> int:
 
 
 def _usage_text(error: typer.TyperException) -> str:
-    format_message = getattr(error, "format_message", None)
-    text = str(format_message() if format_message else error).strip()
-    text += "" if text.endswith((".", "!", "?", "。")) else "."
+    from app.cli.usage import usage_problem
+
+    text = usage_problem(error)
+    text += "" if text.endswith((".", "!", "?", "。", "？")) else "."
     context = getattr(error, "ctx", None)
     path = context.command_path if context is not None else PROGRAM
     return _("%(problem)s See “%(command)s --help”.") % {"problem": text, "command": path}

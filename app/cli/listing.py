@@ -33,18 +33,8 @@ class Listed(StrEnum):
 _COLUMNS: dict[Listed, tuple[str, ...]] = {
     Listed.DATASETS: ("id", "name", "draft", "approved", "rejected"),
     Listed.EVALUATIONS: ("id", "run_id", "suite_name", "job.status", "summary.verdict.detail"),
-    Listed.MODELS: (
-        "id",
-        "name",
-        "source",
-        "reference",
-        "is_ready",
-        "info.parameters",
-        "info.context_length",
-        "info.dtype",
-        "info.end_of_turn",
-        "info.layer_names",
-    ),
+    # What fits beside each other in a terminal; --json has the rest.
+    Listed.MODELS: ("id", "name", "source", "is_ready", "info.parameters", "info.context_length"),
     Listed.RUNS: ("id", "name", "recipe", "job.status", "created_at"),
     Listed.SUITES: ("name",),
 }

@@ -88,7 +88,9 @@ def failure(
 def _studio_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, StudioError)
     if error.leads_to is not None and is_htmx(request) and not _is_there(error.leads_to, request):
-        return Response(status_code=204, headers={"HX-Redirect": _and_back(error.leads_to, request)})
+        # Its own status: what a 2xx told scripts to be stored would be forgotten by them.
+        headers = {"HX-Redirect": _and_back(error.leads_to, request)}
+        return Response(status_code=error.status, headers=headers)
     if error.leads_to is not None and not wants_json(request):
         return RedirectResponse(_and_back(error.leads_to, request), status_code=HTTPStatus.SEE_OTHER)
     if isinstance(error, Unauthenticated):
@@ -120,7 +122,7 @@ def _and_back(path: str, request: Request) -> str:
     elif request.method in SAFE_METHODS:
         page = str(request.url)
     else:
-        # What a form sent is gone; the page with the form is not.
+        # Back to the page with the form, which its tab fills in again (static/js/typed.js).
         page = request.headers.get("referer", "")
     target = path_of(page)
     return path if target == "/" else f"{path}?next={quote(target, safe='/')}"

@@ -128,6 +128,19 @@ def place_known(
             document["sides"].setdefault(value, get_role(value))
 
 
+def say_missing(document: dict[str, Any]) -> str:
+    """What is still to be chosen before the first dialogues can be shown, by the names that the form gives it; empty where nothing is."""
+    turns: Turns = document.get("turns") or "rows"
+    missing = [
+        gettext(label) for name, label, optional in COLUMNS[turns] if not (optional or document.get(name))
+    ]
+    if not missing:
+        return ""
+    return gettext("Choose a column for: %(missing)s. The first dialogues appear here then.") % {
+        "missing": ", ".join(missing)
+    }
+
+
 def form_context(sample: Sample, document: dict[str, Any], names: Sequence[str] = ()) -> dict[str, Any]:
     """What the form shows for this document, which need not be a whole mapping. `names` speak in a text."""
     turns: Turns = document.get("turns") or "rows"

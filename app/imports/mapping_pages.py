@@ -20,7 +20,7 @@ from app.datasets.archives import refuse_archived
 from app.datasets.service import require_dataset
 from app.imports import mappings, staging
 from app.imports.mapping_document import read_mapping
-from app.imports.mapping_form import ChosenMapping, form_context, place_known
+from app.imports.mapping_form import ChosenMapping, form_context, place_known, say_missing
 from app.imports.options import Asking
 from app.imports.reports import report_context, same_choices
 from app.imports.sending import Door, Sent
@@ -51,6 +51,7 @@ class _Step:
             "trial": self.trial,
             "problems": [problem.said(gettext) for problem in self.trial.problems] if self.trial else [],
             "remarks": [note.said(gettext) for note in self.trial.notes] if self.trial else [],
+            "unread": [problem.said(gettext) for problem in self.sample.problems],
             "error": self.error,
             "looked_at": self.sample.read,
             "same_choices": same_choices(),
@@ -83,7 +84,7 @@ def _look(
         try:
             trial = upload.trial(read_mapping(document))
         except Invalid as invalid:
-            error = invalid.translated()
+            error = say_missing(document) or invalid.translated()
     return _Step(staged, sample, document, names, trial, error)
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Collection
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any, Final
 
 from app.core.i18n import gettext
@@ -53,7 +54,7 @@ class FieldGroup:
 
 
 def display(value: object) -> str:
-    """A config value as a person would type it: 5e-5, true, q_proj,v_proj."""
+    """A config value as a person would type it: 1e-4, 0.05, true, q_proj,v_proj."""
     if value is None:
         return ""
     if isinstance(value, bool):
@@ -61,7 +62,8 @@ def display(value: object) -> str:
     if isinstance(value, list):
         return ",".join(str(item) for item in value)
     if isinstance(value, float):
-        return f"{value:.15g}".replace("e-0", "e-")
+        # Learning rates are compared by their powers of ten: 1e-4 beside 5e-5, where Python would write 0.0001.
+        return f"{Decimal(f'{value:.15g}'):e}" if 0 < abs(value) < 1e-3 else f"{value:.15g}"
     return str(value)
 
 

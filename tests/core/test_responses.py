@@ -45,7 +45,7 @@ def test_who_is_not_signed_in_is_shown_the_way(app: FastAPI) -> None:
     api = client.get("/api/v1/datasets")
     assert (api.status_code, api.headers["WWW-Authenticate"]) == (401, "Bearer")
     fragment = client.get("/datasets", headers={"HX-Request": "true"})
-    assert (fragment.status_code, fragment.headers["HX-Redirect"]) == (204, "/login")
+    assert (fragment.status_code, fragment.headers["HX-Redirect"]) == (401, "/login")
 
 
 def test_an_address_says_what_it_allows(annotator: Person) -> None:

@@ -116,6 +116,43 @@ def test_a_refused_file_waits_for_the_person_to_say_what_its_columns_mean(
     assert "Exports" not in annotator.browser.get(waiting).text
 
 
+def mapping_page(person: Person, dataset_id: int, text: str) -> tuple[str, str]:
+    """The address of the step, and what it shows."""
+    files = {"file": ("export.csv", io.BytesIO(text.encode()))}
+    asked = sent(person, f"/datasets/{dataset_id}/import", {"map": "true"}, files=files)
+    page = asked.headers["HX-Redirect"]
+    return page, visible_text(person.browser.get(page).text)
+
+
+def test_what_is_still_to_be_chosen_is_called_as_the_form_calls_it(
+    annotator: Person, dataset_id: int
+) -> None:
+    page, shown = mapping_page(annotator, dataset_id, "one,two\nHow much?,Fifty.\n")
+    assert "Choose a column for: Who speaks, The words." in shown
+    assert "mapping.turns" not in shown
+    pairs = visible_text(sent(annotator, f"{page}/preview", {"turns": "pairs", "question": "one"}).text)
+    assert "Choose a column for: Answer of sales." in pairs
+    assert "1 dialogue comes of the file." in visible_text(
+        sent(annotator, f"{page}/preview", {"turns": "pairs", "question": "one", "answer": "two"}).text
+    )
+
+
+def test_a_file_of_nothing_but_columns_has_no_form_that_cannot_be_filled_in(
+    annotator: Person, dataset_id: int
+) -> None:
+    _, shown = mapping_page(annotator, dataset_id, "one,two\n")
+    assert "No records were found in this file." in shown
+    assert "Who speaks" not in shown
+
+
+def test_questions_and_answers_under_the_names_of_a_sales_team_are_suggested(
+    annotator: Person, dataset_id: int
+) -> None:
+    for names in ("客户问题,销售回答", "客户,销售", "客户提问,话术"):
+        _, shown = mapping_page(annotator, dataset_id, f"序号,{names}\n1,多少钱,三百\n")
+        assert "1 dialogue comes of the file." in shown
+
+
 def test_pasted_text_goes_the_same_way_and_known_layouts_come_in_at_once(
     app: FastAPI, annotator: Person, dataset_id: int
 ) -> None:

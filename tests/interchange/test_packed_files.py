@@ -108,6 +108,34 @@ def test_a_sheet_of_a_million_beginnings_is_passed_over_like_any_other(piece: by
     assert find_marks(io.BytesIO(b'<c r="A1">' + b"<c " + piece * (2_000_000 // len(piece)))).formulas == {}
 
 
+@pytest.mark.parametrize(
+    ("rows", "state"),
+    [
+        ([["Kept by the sales desk. Do not delete."]], "visible"),
+        ([["Version 3"], ["Do not delete."], ["Ask Mei."]], "visible"),
+        ([["prompt", "response"]], "visible"),  # columns of a form that nobody has filled in
+        ([["prompt", "response"], ["won", "lost"]], "hidden"),  # what cells may be chosen from
+    ],
+)
+def test_a_sheet_before_the_table_is_passed_over_where_it_is_none(rows: list[list[str]], state: str) -> None:
+    book = openpyxl.Workbook()
+    for row in rows:
+        book.active.append(row)
+    book.active.sheet_state = state
+    calls = book.create_sheet("Calls")
+    for row in (["prompt", "response"], ["a", "b"]):
+        calls.append(row)
+    file = io.BytesIO()
+    book.save(file)
+    items = read(file.getvalue())
+    assert [
+        item.conversation["messages"][1]["content"] for item in items if isinstance(item, ParsedConversation)
+    ] == ["b"]
+    assert "The sheet “Calls” was read. Other sheets were not: Sheet." in [
+        item.said() for item in items if isinstance(item, LineNote)
+    ]
+
+
 def test_other_sheets_are_named() -> None:
     items = read(workbook(["prompt", "response"], ["a", "b"], more="Archive"))
     assert [item.said() for item in items if isinstance(item, LineNote)] == [

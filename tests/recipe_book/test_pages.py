@@ -158,7 +158,7 @@ def test_a_run_and_the_form_of_a_run_bring_their_settings(app: FastAPI, engineer
     assert (field(page, "lora_alpha"), field(page, "lora_r"), field(page, "name")) == ("8", "16", "")
     assert re.search(r'name="load_in_4bit".*?<option selected>true', page, re.DOTALL)
     # What stands for an empty field is what the method brings.
-    assert 'name="learning_rate" value="" placeholder="0.0001"' in page
+    assert 'name="learning_rate" value="" placeholder="1e-4"' in page
     copied = engineer.browser.get("/recipes/new?like=quick").text
     assert (field(copied, "name"), field(copied, "lora_r")) == ("Quick, copy", "16")
 

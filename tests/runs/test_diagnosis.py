@@ -88,7 +88,7 @@ def test_a_run_whose_loss_was_no_number_is_told_at_its_step_in_chinese_too(
     engineer.browser.cookies.set("locale", "zh-CN")
     text = visible_text(engineer.browser.get("/runs/1/diagnosis").text)
     assert "第 2 步时损失变成了 NaN" in text
-    assert "learning_rate 0.001 → 0.0001" in text
+    assert "learning_rate 0.001 → 1e-4" in text
 
 
 def test_a_run_without_a_fault_has_no_finding_and_no_card(

@@ -262,7 +262,7 @@ def test_a_config_of_another_tool_fills_in_the_form_with_a_note_for_each_key_tha
     chosen = engineer.browser.post("/runs/new/config", files={"file": ("train.yaml", YAML.encode())}).text
     for page in (pasted, chosen):
         assert re.search(r'name="lora_r" value="12"', page)
-        assert re.search(r'name="learning_rate" value="0.0001"', page)
+        assert re.search(r'name="learning_rate" value="1e-4"', page)
         assert re.search(r'id="method-lora"[^>]* checked', page)
         text = visible_text(page)
         assert "Filled in from a config of LLaMA-Factory 5 settings were taken from it." in text

@@ -1,4 +1,5 @@
-"""Rows of an Excel workbook: of its first sheet that holds a table, cell by cell as text.
+"""Rows of an Excel workbook: of its first sheet that holds a table, cell by cell as text. Sheets with a few words for the reader, with
+columns and nothing below, and hidden ones come after those.
 
 Formulas are read as the values that Excel saved with them, and a row with one that has none is refused. Cells that are merged
 below each other have their value in every row, as a person reads them. A title above the columns is passed over. What a
@@ -12,6 +13,7 @@ import warnings
 import zipfile
 import zlib
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any, BinaryIO, Final
 from xml.etree.ElementTree import ParseError
 
@@ -77,17 +79,19 @@ def read_workbook(stream: BinaryIO) -> tuple[Table, list[LineNote]]:
         try:
             # Any: where the XML of a sheet stands is not in the types of openpyxl, nor told by it otherwise.
             book: Any = openpyxl.load_workbook(stream, read_only=True, data_only=True, keep_links=False)
-            tables = [(sheet, start) for sheet in book.worksheets if (start := _first_row(sheet)) is not None]
+            found = [(sheet, start) for sheet in book.worksheets if (start := _find_start(sheet)) is not None]
         except _BROKEN:
             raise RecordRefused(say.WORKBOOK_BROKEN) from None
-    if not tables:
+    if not found:
         raise RecordRefused(say.EMPTY_FILE)
-    sheet, (line, titles, above) = tables[0]
+    # Of the best ones the first.
+    sheet, start = max(found, key=lambda one: (one[1].is_table, one[0].sheet_state == "visible"))
+    line, titles = start.line, start.titles
     notes = []
-    if above:
-        notes.append(LineNote.of(say.ABOVE_THE_COLUMNS, row=line, found=shown(above)))
-    if len(tables) > 1:
-        others = shown(", ".join(other.title for other, _ in tables[1:]), 200)
+    if start.above:
+        notes.append(LineNote.of(say.ABOVE_THE_COLUMNS, row=line, found=shown(start.above)))
+    if len(found) > 1:
+        others = shown(", ".join(other.title for other, _ in found if other is not sheet), 200)
         notes.append(LineNote.of(say.SHEETS_NOT_READ, sheet=shown(sheet.title), others=others))
     try:
         with book._archive.open(sheet._worksheet_path) as xml:
@@ -101,11 +105,20 @@ def read_workbook(stream: BinaryIO) -> tuple[Table, list[LineNote]]:
     return Table("xlsx", titles, _rows(sheet, line + 1, len(titles), marks)), notes
 
 
-def _first_row(sheet: Any) -> tuple[int, tuple[str, ...], str] | None:
-    """The number and the cells of the row that names the columns, and the title above it: a cell alone in its row. Nothing
-    where the sheet is empty."""
+@dataclass(frozen=True)
+class _Start:
+    """Where what a sheet holds begins."""
+
+    line: int  # of the row that names the columns, from 1
+    titles: tuple[str, ...]
+    above: str = ""  # a title: a cell alone in its row
+    is_table: bool = False  # columns are named, and something stands below
+
+
+def _find_start(sheet: Any) -> _Start | None:
+    """Nothing where the sheet is empty."""
     rows = sheet.iter_rows(max_row=_LOOKED_AT, max_col=_COLUMNS, values_only=True)
-    first: tuple[int, tuple[str, ...]] | None = None
+    first: _Start | None = None
     for number, cells in enumerate(rows, 1):
         texts = [_text(cell).strip() for cell in cells]
         while texts and not texts[-1]:
@@ -114,11 +127,12 @@ def _first_row(sheet: Any) -> tuple[int, tuple[str, ...], str] | None:
             continue
         said = [text for text in texts if text]
         if len(said) > 1 or get_header(tuple(texts)):
-            return number, tuple(texts), "".join(filter(None, first[1])) if first else ""
-        first = first or (number, tuple(texts))
-        if number - first[0] >= _BELOW_A_TITLE:
+            above = "".join(filter(None, first.titles)) if first else ""
+            return _Start(number, tuple(texts), above, is_table=any(any(map(_text, row)) for row in rows))
+        first = first or _Start(number, tuple(texts))
+        if number - first.line >= _BELOW_A_TITLE:
             break
-    return (*first, "") if first else None
+    return first
 
 
 def _rows(sheet: Any, first: int, width: int, marks: SheetMarks) -> Iterator[Row | LineProblem]:

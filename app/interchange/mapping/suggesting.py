@@ -28,10 +28,12 @@ _ORDER_NAMES: Final = (
     "strtime", "时间", "发送时间", "序号",
 )  # fmt: skip
 _QUESTION_NAMES: Final = (
-    "instruction", "prompt", "question", "query", "ask", "q", "customer", "问题", "提问", "问", "客户问题", "顾客", "指令",
+    "instruction", "prompt", "question", "query", "ask", "q", "customer", "问题", "提问", "问", "客户问题", "客户提问", "客户", "顾客",
+    "指令",
 )  # fmt: skip
 _ANSWER_NAMES: Final = (
-    "output", "response", "completion", "answer", "reply", "a", "agent", "回答", "回复", "答", "客服回复", "客服", "输出",
+    "output", "response", "completion", "answer", "reply", "a", "agent", "回答", "回复", "答", "客服回复", "客服", "销售回答", "销售回复",
+    "销售", "话术", "输出",
 )  # fmt: skip
 _ID_NAMES: Final = ("id", "message_id", "row_id")
 _PARENT_NAMES: Final = ("parent_id", "parent", "parentid", "reply_to")

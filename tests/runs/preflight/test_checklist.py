@@ -250,7 +250,7 @@ def test_a_check_that_nobody_asked_for_refuses() -> None:
     ("steps", "changes", "said"),
     [
         (1, {"warmup_steps": 1}, "The only step is warm-up, so its learning rate is 0"),
-        (3, {"warmup_steps": 10, "learning_rate": 2e-4}, "gets no further than 4e-5 of 0.0002"),
+        (3, {"warmup_steps": 10, "learning_rate": 2e-4}, "gets no further than 4e-5 of 2e-4"),
         (3, {"warmup_steps": 3}, "All 3 steps are warm-up, for which 3 are set"),
         # A share leaves a step at least, and what has no warm-up takes none.
         (1, {}, None),
