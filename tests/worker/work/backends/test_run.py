@@ -111,12 +111,17 @@ def test_trl_trains_every_weight_as_the_studio_does(
 
 
 def test_trl_trains_the_studios_losses_and_its_adapter_is_measured_and_kept(
-    job_input: Callable[..., dict[str, Any]], small_model: Path, tmp_path: Path
+    job_input: Callable[..., dict[str, Any]],
+    small_model: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     values = job_input(LENGTHS, max_steps=6, warmup_steps=2, eval_steps=3, save_steps=3)
     values["base_model_path"] = str(small_model)
     ours = Recorder()
     kept = train.run(job(values), tmp_path / "studio", ours, Control())
+    # What datasets makes of the data has all tokens in it: nothing of that stays where everybody's caches are.
+    monkeypatch.setenv("HF_DATASETS_CACHE", str(everybodys := tmp_path / "cache"))
     # A second attempt, after a worker that was lost before anything was saved.
     again = {**values, "resume_from": str(tmp_path / "lost")}
     theirs = Losing(tmp_path / "trl" / WORKPLACE, tmp_path / "lost" / "1" / WORKPLACE)
@@ -150,10 +155,16 @@ def test_trl_trains_the_studios_losses_and_its_adapter_is_measured_and_kept(
     written = json.loads((tmp_path / "trl" / "adapter" / "adapter_config.json").read_text())
     assert written["base_model_name_or_path"] == "org/chat"
     assert not (tmp_path / "trl" / WORKPLACE).exists()
+    assert not everybodys.exists()
 
-    # A third one, after a worker that was lost in step 5: it goes on from step 3, with the very losses.
-    goes_on = Recorder()
-    resumed = train.run(job(again, backend="trl"), tmp_path / "lost" / "2", goes_on, Control())
+    # A third one, after a worker that was lost in step 5: it goes on from step 3, with the very losses. Meanwhile TRL was updated.
+    goes_on, third = Recorder(), job(again, backend="trl")
+    assert third.backend is not None
+    third.backend.version = "99.0"
+    resumed = train.run(third, tmp_path / "lost" / "2", goes_on, Control())
+    told = " ".join(said(row) for row in goes_on.of("log"))
+    assert f"That checkpoint is of TRL {TOOL_VERSIONS['trl']}, and 99.0 is installed now" in told
+    assert resumed.trained_by == f"TRL {TOOL_VERSIONS['trl']}, 99.0"
     assert "TRL goes on from its own checkpoint of step 3" in " ".join(said(row) for row in goes_on.of("log"))
     whole = {row["step"]: (row["loss"], row["grad_norm"]) for row in theirs.of("metric")}
     rest = {row["step"]: (row["loss"], row["grad_norm"]) for row in goes_on.of("metric")}
@@ -339,6 +350,21 @@ def test_a_tool_that_breaks_is_explained_and_one_that_trains_nothing_too(trainer
         trainer(Recorder(), Control(), "print('fine')")
 
 
+# Ends with words of so many bytes, and no end of a line.
+DIES = (
+    "import os\nos.write(1, b'epoch 1 ' * %d + b'OSError: [Errno 28] No space left on device')\nos._exit(1)"
+)
+
+
+@pytest.mark.parametrize("before", [0, 200_000], ids=["half a line", "a line that never ends"])
+def test_the_last_words_of_a_tool_that_dies_in_the_middle_of_a_line_are_heard(
+    trainer: Callable[..., Any], before: int
+) -> None:
+    with pytest.raises(JobFailed, match="The disk filled up while TRL trained") as full:
+        trainer(Recorder(), Control(), DIES % before)
+    assert full.value.code == FailureCode.DISK_FULL
+
+
 def test_a_tool_that_somebody_interrupts_is_not_taken_for_one_that_is_done(
     trainer: Callable[..., Any], tmp_path: Path
 ) -> None:
@@ -358,11 +384,12 @@ def test_a_tool_that_somebody_interrupts_is_not_taken_for_one_that_is_done(
 
 def test_the_studios_addresses_are_not_handed_on() -> None:
     inherited = {"PATH": "/bin", "DATABASE_URL": "x", "SFT_STUDIO_DATA": "y", "CUDA_VISIBLE_DEVICES": "2,3"}
-    found = tool_environment(inherited, Path("/tools/axolotl/bin/python"), "observer")
+    found = tool_environment(inherited, Path("/tools/axolotl/bin/python"), "observer", Path("/run/files"))
     assert not {"DATABASE_URL", "SFT_STUDIO_DATA"} & found.keys()
     assert found["PATH"] == "/tools/axolotl/bin:/bin"
     assert found["CUDA_VISIBLE_DEVICES"] == "2"
     assert found["PYTHONPATH"] == str(OBSERVER)
+    assert found["HF_DATASETS_CACHE"] == "/run/files/.cache"
 
 
 def processes_in(folder: Path) -> list[int]:
