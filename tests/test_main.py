@@ -26,7 +26,7 @@ def test_people_sign_in_before_the_rest_is_loaded_and_other_requests_wait_for_it
         assert not any(request.done() for request in waiting.values())
         assert client.portal
         client.portal.call(to_thread.run_sync, complete, early)
-        told = {path: request.result().status_code for path, request in waiting.items()}
+        told = {path: request.result(60).status_code for path, request in waiting.items()}
         assert told == {"/datasets": 303, "/api/v1/runs": 401, "/api/v1/openapi.json": 200, "/nothing": 404}
         assert client.get("/api/v1/runs").status_code == 401
 

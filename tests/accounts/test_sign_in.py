@@ -115,7 +115,7 @@ def test_of_many_who_use_a_link_at_the_same_moment_one_signs_in(tmp_path: Path) 
             code, gate = first_run.new_sign_in_code(tmp_path), Barrier(at_once)
 
             def use(code: str = code, gate: Barrier = gate) -> bool:
-                gate.wait()
+                gate.wait(60)
                 return first_run.take_sign_in_code(tmp_path, code)
 
-            assert sum(one.result() for one in [pool.submit(use) for _ in range(at_once)]) == 1
+            assert sum(one.result(60) for one in [pool.submit(use) for _ in range(at_once)]) == 1

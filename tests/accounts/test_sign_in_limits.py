@@ -11,10 +11,8 @@ from fastapi.testclient import TestClient
 
 from app.accounts.sign_in import BY_ADDRESS, BY_NAME, PASSWORDS
 from tests.support.live import serving
+from tests.support.patience import HANGING_SECONDS, all_begun
 from tests.support.people import PASSWORD, Person, visible_text
-
-# A failing test ends by this; nothing is measured.
-HANGING_SECONDS = 120
 
 
 def visitor(app: FastAPI, address: str = "192.0.2.1", language: str = "en") -> TestClient:
@@ -103,7 +101,7 @@ def test_wrong_passwords_do_not_hold_up_those_who_work(
         ):
             form = {"name": "nobody", "password": "wrong guess"}
             guesses = [asyncio.create_task(strangers.post("/login", data=form)) for _ in range(30)]
-            await asyncio.to_thread(lambda: [begun.acquire() for _ in range(PASSWORDS.at_once)])
+            assert await asyncio.to_thread(all_begun, begun, PASSWORDS.at_once)
             answers = [
                 (await person.post("/api/v1/datasets", json={"name": "Calls"})).status_code,
                 (await person.get("/api/v1/datasets")).status_code,

@@ -52,7 +52,7 @@ def test_two_people_registering_at_once_get_the_same_model(engine: Engine, setti
     barrier = threading.Barrier(4)
 
     def add() -> None:
-        barrier.wait()
+        barrier.wait(60)
         with transaction(engine) as session:
             model, _job = service.add_base_model(
                 session, settings, ENGINEER, source=BaseModelSource.HUB, reference="org/chat"

@@ -41,7 +41,7 @@ def peak_of_children() -> Iterator[Peak]:
         yield peak
     finally:
         ended.set()
-        looking.join()
+        looking.join(60)
 
 
 def _share(process: psutil.Process) -> int:

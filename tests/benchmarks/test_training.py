@@ -51,7 +51,7 @@ def test_a_step_is_counted_as_its_layers_multiply() -> None:
 
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
-@pytest.mark.timeout(3600)
+@pytest.mark.timeout(1500)
 def test_it_measures_beside_trl_on_a_gpu(tmp_path: Path) -> None:
     result = measure(tiny_model(tmp_path), lambda _text: None, tools=("trl",), rounds=1)
     assert [row.name for row in result.rows] == ["SFT Studio", "TRL", "TRL, its defaults"]

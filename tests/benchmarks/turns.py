@@ -66,7 +66,7 @@ class TakesTurns:
         self._closed = True
         if self._thread.ident is not None:
             self._send(signal.SIGKILL)
-            self._thread.join()
+            self._thread.join(60)
 
     def turn(self, steps: int) -> Turn:
         """So many steps, and one before them that is not counted. Raises whatever ended the training before."""

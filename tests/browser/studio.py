@@ -104,7 +104,7 @@ def _stop(process: "subprocess.Popen[bytes]") -> None:
     except subprocess.TimeoutExpired:
         # The workers end by their lifeline when this process is gone.
         os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
+        process.wait(60)
         raise AssertionError(f"serve did not stop within {STOP_SECONDS} s of Ctrl-C") from None
 
 

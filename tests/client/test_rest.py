@@ -54,7 +54,7 @@ def answering(answer: Any, after: float = 0.0) -> Iterator[StudioClient]:
             yield client
     finally:
         server.shutdown()
-        thread.join()
+        thread.join(60)
         server.server_close()
 
 

@@ -79,7 +79,7 @@ def test_of_eight_edits_at_once_exactly_one_wins(engine: Engine, number: int) ->
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join()
+        thread.join(60)
     winners = [name for name in results if name != "conflict"]
     assert (len(results), len(winners)) == (8, 1)
     with transaction(engine) as session:

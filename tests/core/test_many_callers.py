@@ -16,11 +16,10 @@ from app.core.settings import Settings
 from app.core.web import SESSIONS, Db, public
 from app.main import create_app
 from tests.support.live import serving
+from tests.support.patience import HANGING_SECONDS, all_begun
 from tests.support.people import Person, make_person, visible_text
 
 CALLERS = 200
-# Generous: a server that waits for itself never answers at all.
-HANGING_SECONDS = 120
 
 
 @pytest.fixture
@@ -115,10 +114,12 @@ def test_who_waits_too_long_behind_others_is_told_so_while_they_are_still_at_it(
     async def call(url: str) -> tuple[httpx.Response, list[int]]:
         async with client(url) as callers:
             first = [asyncio.create_task(callers.get("/hold")) for _ in range(SESSIONS)]
-            await asyncio.to_thread(lambda: [begun.acquire() for _ in first])
-            late = await callers.get("/hold")
-            assert not any(task.done() for task in first)
-            go.set()
+            try:
+                assert await asyncio.to_thread(all_begun, begun, len(first))
+                late = await callers.get("/hold")
+                assert not any(task.done() for task in first)
+            finally:
+                go.set()
             return late, [(await task).status_code for task in first]
 
     with serving(hasty) as url:

@@ -72,6 +72,6 @@ def test_who_waits_to_write_has_a_turn_before_the_next_piece(app: FastAPI) -> No
                     while not _turns.waiting:
                         threading.Event().wait(0.001)
                 order.append(f"piece {number}")
-    person.join()
+    person.join(60)
     elsewhere.dispose()
     assert order[:2] == ["piece 0", "theirs"]

@@ -1,7 +1,9 @@
-"""Tests in the browser wait for what they expect: what a page has just been told to do, it does a moment later."""
+"""Tests wait for what they expect, which may take a moment, and never without end."""
 
 import ast
 from pathlib import Path
+
+from tests.support.sources import ROOT, files, nodes_of
 
 TESTS = Path(__file__).parents[1]
 
@@ -18,3 +20,18 @@ def test_no_browser_test_asks_once_for_an_address_that_a_page_takes_a_moment_to_
         if isinstance(found, ast.Attribute) and found.attr == "url"
     ]
     assert not asked_once
+
+
+def test_whoever_waits_in_a_test_says_how_long_at_most() -> None:
+    # In a thread the time limit of a test interrupts nothing; what waits for that thread waits on, and with it all tests after it.
+    endless = [
+        f"{path.relative_to(ROOT)}:{node.lineno}"
+        for path in files("tests")
+        for node in nodes_of(path)
+        if isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Attribute)
+        and node.func.attr in {"acquire", "wait", "join", "result", "communicate"}
+        and not node.args
+        and not node.keywords
+    ]
+    assert not endless

@@ -24,13 +24,13 @@ def kill_in_what_follows(studio: InThisProcess, check: Check, dice: random.Rando
         _wait_for(studio, export, "running")
         time.sleep(dice.uniform(0, 2))
         worker.kill()
-        worker.wait()
+        worker.wait(60)
     with running_worker(studio.settings) as worker:
         told.append(end_of(studio, export["job"]["id"]))
         again = _asked(studio, run, "evaluations", suite=SUITE)
         _wait_for(studio, again, "progress")
         worker.kill()
-        worker.wait()
+        worker.wait(60)
     with running_worker(studio.settings):
         told.append(end_of(studio, again["job"]["id"]))
     require_whole(studio)

@@ -77,7 +77,7 @@ def kill_worker(studio: Studio, check: Check, dice: random.Random) -> list[Told]
         child_of(worker.pid)
         time.sleep(dice.uniform(0, 4))
         worker.kill()
-        worker.wait()
+        worker.wait(60)
         with running_worker(studio.settings):
             return [end_of(studio, job["id"])]
 
@@ -115,7 +115,7 @@ def tear_checkpoint(studio: Studio, check: Check, dice: random.Random) -> list[T
         wait_for_event(studio, job["id"], "checkpoint")
         time.sleep(dice.uniform(0, 1))
         worker.kill()
-        worker.wait()
+        worker.wait(60)
     folder = studio.settings.storage_dir / "jobs" / str(job["id"])
     newest = max(folder.rglob("checkpoint-*"), key=lambda path: int(path.name.rpartition("-")[2]))
     file = dice.choice(sorted(path for path in newest.iterdir() if path.stat().st_size))

@@ -43,14 +43,14 @@ class Crew:
     def __init__(self, settings: Settings, stack: ExitStack) -> None:
         self._settings, self._stack = settings, stack
 
-    def join(self) -> None:
+    def hire(self) -> None:
         """One more."""
         self._stack.enter_context(running_worker(self._settings))
 
     def kill(self, pid: int) -> None:
         """With no time for a word; another one comes."""
         psutil.Process(pid).kill()
-        self.join()
+        self.hire()
 
 
 @contextmanager
@@ -59,7 +59,7 @@ def crew_of(settings: Settings, workers: int = 2) -> Iterator[Crew]:
     with ExitStack() as stack:
         crew = Crew(settings, stack)
         for _ in range(workers):
-            crew.join()
+            crew.hire()
         yield crew
 
 

@@ -134,7 +134,7 @@ def test_workers_that_hurry_take_the_first_jobs_and_share_no_device(engine: Engi
     barrier, won = threading.Barrier(4), []
 
     def hurry() -> None:
-        barrier.wait()
+        barrier.wait(60)
         if mine := take(engine, seat):
             won.append(mine.job_id)
 

@@ -55,7 +55,7 @@ def test_only_one_of_many_workers_gets_a_job(engine: Engine) -> None:
     barrier = threading.Barrier(6)
 
     def compete() -> None:
-        barrier.wait()
+        barrier.wait(60)
         with transaction(engine) as session:
             mine = service.claim(session, job_id, owner="worker", lease_seconds=30)
         if mine:

@@ -75,7 +75,7 @@ class HangingHandler(socketserver.BaseRequestHandler):
 
     def handle(self) -> None:
         self.server.called.set()
-        self.server.let_go.wait()
+        self.server.let_go.wait(600)
 
 
 @contextmanager

@@ -84,7 +84,7 @@ def test_a_double_click_at_the_same_moment_starts_one_run(engine: Engine, storag
     barrier = threading.Barrier(4)
 
     def click() -> None:
-        barrier.wait()
+        barrier.wait(60)
         with transaction(engine) as session:
             run, created = start(session, check, idempotency_key="k")
             found.append((run.id, created))

@@ -55,11 +55,11 @@ def test_what_a_backup_holds_comes_back_elsewhere_while_people_go_on_writing(
             with transaction(app.state.engine) as session:
                 create_dataset(session, ENGINEER, name=f"meanwhile {number}")
 
-    writer = threading.Thread(target=write)
+    writer = threading.Thread(target=write, daemon=True)
     writer.start()
     made = in_this_process("backup", str(archive), "--json", data_dir=installation.data_dir)
     over.set()
-    writer.join()
+    writer.join(60)
     assert (made.code, made.json["damaged"]) == (0, [])
     assert "read again and compared" in made.stderr
     assert archive.stat().st_mode & 0o777 == 0o600

@@ -94,7 +94,7 @@ def somebody_saving(engine: Engine, dataset_id: int) -> Iterator[list[int]]:
         yield saved
     finally:
         over.set()
-        person.join()
+        person.join(60)
         own.dispose()
     if failed:
         raise failed[0]

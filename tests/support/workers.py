@@ -71,7 +71,7 @@ def running_worker(settings: Settings, threads: str = "1") -> Iterator[subproces
             process.wait(30)
         except subprocess.TimeoutExpired:
             process.kill()
-            process.wait()
+            process.wait(60)
 
 
 def wait_until(condition: Callable[[], bool], *, timeout_seconds: float, what: str) -> None:

@@ -89,7 +89,7 @@ class RealMlflow:
         """As a machine that lost its power."""
         if self._process is not None:
             os.killpg(self._process.pid, signal.SIGKILL)
-            self._process.wait()
+            self._process.wait(60)
             self._process = None
 
     def freeze(self) -> None:

@@ -187,7 +187,7 @@ def test_many_threads_and_many_templates_share_few_processes() -> None:
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join()
+        thread.join(60)
     assert found == [True] * 48
     assert len(psutil.Process().children()) - before <= isolated.MOST_RENDERERS
 
@@ -213,13 +213,14 @@ def test_a_slow_template_does_not_hold_up_the_processes_of_others() -> None:
         IsolatedTemplate(f"{{{{ {number} }}}}").render([], {})
         ended.append("quick")
     for thread in threads:
-        thread.join()
+        thread.join(60)
     assert ended[:1] == ["quick"]
 
 
 def test_who_finds_every_process_taken_is_told_so_after_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(isolated, "PLACE_SECONDS", 0.1)
-    held = [isolated._renderers._places.acquire() for _ in range(isolated.MOST_RENDERERS)]
+    held = [isolated._renderers._places.acquire(timeout=60) for _ in range(isolated.MOST_RENDERERS)]
+    assert all(held)
     try:
         with pytest.raises(MaskingError, match="Too many chat templates"):
             IsolatedTemplate("{{ 1 }}").render([], {})

@@ -37,7 +37,7 @@ def test_two_clicks_at_once_start_one_sweep_whose_axes_are_read_back(engine: Eng
     barrier = threading.Barrier(2)
 
     def click() -> None:
-        barrier.wait()
+        barrier.wait(60)
         with transaction(engine) as session:
             found.append(start(session, check_id).id)
 
@@ -45,7 +45,7 @@ def test_two_clicks_at_once_start_one_sweep_whose_axes_are_read_back(engine: Eng
     for one in clicks:
         one.start()
     for one in clicks:
-        one.join()
+        one.join(60)
     assert len(set(found)) == 1
     with reading(engine) as session:
         sweep = require_sweep(session, found[0] or 0)

@@ -63,5 +63,5 @@ def test_what_killed_processes_were_writing_goes_and_what_is_being_written_stays
         )
     finally:
         stop.set()
-        thread.join()
+        thread.join(60)
     assert [path.name for path in staying if not path.exists()] == []

@@ -67,7 +67,7 @@ def start(tmp_path: Path) -> Iterator[Any]:
     yield starting
     for child in children:
         child.process.kill()
-        child.process.wait()
+        child.process.wait(60)
         for stream in (child.process.stdin, child.process.stdout, child.process.stderr):
             assert stream
             stream.close()

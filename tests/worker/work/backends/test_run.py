@@ -310,7 +310,7 @@ def test_a_cancel_ends_it_and_whatever_it_started(trainer: Callable[..., Any], t
     somebody.start()
     with pytest.raises(Cancelled):
         trainer(Recorder(), control, LAUNCHER)
-    somebody.join()
+    somebody.join(60)
     assert not processes_in(tmp_path)
 
 
@@ -328,7 +328,7 @@ time.sleep(600)
     process = subprocess.Popen([sys.executable, "-c", worker], env=environment)
     wait_for(lambda: len(processes_in(tmp_path)) == 2)
     process.send_signal(signal.SIGKILL)
-    process.wait()
+    process.wait(60)
     wait_for(lambda: not processes_in(tmp_path))
     assert {path.name for path in tmp_path.rglob("*")} == {"train.py", "temporary"}
 

@@ -145,7 +145,7 @@ def test_the_process_ends_when_its_parent_is_killed(tmp_path: Path) -> None:
         child = psutil.Process(int(told.read_text()))
     finally:
         parent.kill()
-        parent.wait()
+        parent.wait(60)
     assert wait_until(lambda: not child.is_running() or child.status() == psutil.STATUS_ZOMBIE)
 
 

@@ -215,7 +215,7 @@ def test_a_wish_to_stop_is_heard_while_it_says_nothing(tmp_path: Path) -> None:
             tmp_path / "target.gguf",
             "q4_k_m",
         )
-    thread.join()
+    thread.join(60)
     with pytest.raises(ProcessLookupError):
         os.kill(int(started.read_text()), signal.SIG_DFL)
 

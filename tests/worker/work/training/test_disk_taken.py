@@ -119,5 +119,5 @@ def test_another_trainer_takes_what_was_expected(config: dict[str, Any], tmp_pat
         train.run(TrainInput.model_validate(told), output, Recorder(), Control())
     finally:
         over.set()
-        thread.join()
+        thread.join(60)
     assert expected(job) == pytest.approx(watching.most, rel=CLOSE_ENOUGH)
