@@ -30,7 +30,7 @@ _KEPT_LINES: Final = 200
 _LINE_BYTES: Final = 2**16
 _GRACE_SECONDS: Final = 5.0
 # What has been said by then is read when it has ended, whatever else the machine does meanwhile.
-_LAST_WORDS_SECONDS: Final = 20.0
+_REST_SECONDS: Final = 15.0
 # Where datasets keeps what it makes of the data, with all tokens: below the tool's folder, which goes with the run.
 DATASETS: Final = ".cache"
 QUIETLY: Final = {
@@ -116,8 +116,8 @@ class ToolProcess:
 
     def last_messages(self) -> list[dict[str, Any]]:
         """The rest, once it has ended; all that it printed is in `printed` by then."""
-        deadline = time.monotonic() + _LAST_WORDS_SECONDS
-        self._reader.join(_LAST_WORDS_SECONDS)
+        deadline = time.monotonic() + _REST_SECONDS
+        self._reader.join(_REST_SECONDS)
         while self._connections and time.monotonic() < deadline:
             time.sleep(0.01)
         return self.messages(0.01)

@@ -20,7 +20,8 @@ from worker.work.child import EXIT_FAILED, EXIT_ORPHANED, explain, quieten_libra
 from worker.work.protocol import Control, read_document
 from worker.work.training import sft
 from worker.work.training.devices import training_device
-from worker.work.training.process_group import ASKS_WHERE, JOB, ProcessGroup, failure_file
+from worker.work.training.process_ends import failure_file
+from worker.work.training.process_group import ASKS_WHERE, JOB, ProcessGroup
 
 
 def _silent(_kind: str, /, **_payload: Any) -> None:

@@ -28,11 +28,11 @@ from app.core.errors import Invalid
 from app.jobs.devices import VISIBLE
 from app.recipes import processes
 from app.runs.work import TrainInput
-from app.sentences import N_, Failure, FailureCode, Sentence
-from worker.exits import Words, judge
+from app.sentences import FailureCode
 from worker.memory_kills import MemoryKills
 from worker.work.protocol import JobFailed
 from worker.work.training.devices import peak_memory_bytes
+from worker.work.training.process_ends import hangs, has_ended, is_late
 from worker.work.training.standstill import Meetings, Patience
 
 # Below the attempt's own folder.
@@ -47,6 +47,7 @@ _BETWEEN_GPUS: Final = timedelta(minutes=40)
 STILL_SECONDS: Final = 600.0
 BUSY_SECONDS: Final = 7200.0
 BUSY_SHARES: Final = 4
+BUSY_ON_GPUS_SECONDS: Final = 1800.0
 LOOK_SECONDS: Final = 1.0
 # A process that is asked where it stands writes that down meanwhile.
 _TO_TELL_SECONDS: Final = 2.0
@@ -57,37 +58,6 @@ _TO_GO_SECONDS: Final = 20.0
 _LAST_WORDS_SECONDS: Final = 20.0
 # Numbers that are added up in one go.
 _BUCKET: Final = 2**24
-_KILLED: Final = N_(
-    "Process %(rank)d of %(size)d was killed (signal %(signal)s). Often that is the machine's memory running out: use a smaller batch or "
-    "fewer processes."
-)
-_MEMORY: Final = N_(
-    "The machine's memory ran out, and the system killed process %(rank)d of %(size)d (signal %(signal)s): use a smaller batch, gradient "
-    "checkpointing, or fewer processes."
-)
-_FROM_OUTSIDE: Final = N_(
-    "Process %(rank)d of %(size)d was ended from outside (signal %(signal)s), and not by the system for want of memory: by a person, or by "
-    "a program that watches over this machine. Its log says by which."
-)
-_CRASHED: Final = N_("Process %(rank)d of %(size)d crashed (signal %(signal)s). The log says more.")
-_DIED: Final = N_("Process %(rank)d of %(size)d ended unexpectedly (exit code %(code)d). The log says more.")
-_AGAIN: Final = N_(
-    "Process %(rank)d of %(size)d was killed (signal %(signal)s), and not by the system for want of memory. Another attempt goes on, once, "
-    "from the newest checkpoint if there is one."
-)
-_HANGS: Final = N_(
-    "Process %(rank)d of %(size)d hangs: the others wait for it, and it has computed nothing for %(minutes)d minutes. The log says where "
-    "it stood, if it could still tell."
-)
-_HANGS_AGAIN: Final = N_(
-    "Process %(rank)d of %(size)d hangs: it has computed nothing for %(minutes)d minutes. Another attempt goes on, once, from the newest "
-    "checkpoint if there is one."
-)
-_LATE: Final = N_(
-    "The others have waited for process %(rank)d of %(size)d for %(minutes)d minutes, and it is still computing. Something else may "
-    "slow it down (on a GPU of its own, look at that one); fewer processes, or a smaller batch, make the shares smaller."
-)
-_OF_PROCESS: Final = Words(_MEMORY, _KILLED, _FROM_OUTSIDE, _AGAIN, _CRASHED)
 
 
 @dataclass
@@ -217,18 +187,15 @@ class ProcessGroup:
         if hanging is not None:
             raise self._hangs(hanging)
         own = time.monotonic() - self._met - patience.waited
-        if missing and patience.waited >= max(BUSY_SECONDS, BUSY_SHARES * own):
-            told = {"rank": min(missing), "size": self.size, "minutes": int(patience.waited / 60)}
-            raise JobFailed(FailureCode.STALLED, _LATE, **told)
+        patient = BUSY_ON_GPUS_SECONDS if self.on_gpus else max(BUSY_SECONDS, BUSY_SHARES * own)
+        if missing and patience.waited >= patient:
+            raise is_late(min(missing), self.size, patience.waited)
 
     def _hangs(self, rank: int) -> JobFailed:
         with suppress(OSError):
             self.others[rank - 1].send_signal(ASKS_WHERE)
             time.sleep(_TO_TELL_SECONDS)
-        told = {"rank": rank, "size": self.size, "minutes": int(STILL_SECONDS / 60)}
-        failed = JobFailed(FailureCode.STALLED, _HANGS, **told)
-        failed.again = Sentence.of(_HANGS_AGAIN, **told)
-        return failed
+        return hangs(rank, self.size, STILL_SECONDS)
 
     # How they start and end
 
@@ -289,7 +256,8 @@ class ProcessGroup:
                 (rank for rank, process in enumerate(self.others, 1) if process.poll() is not None), None
             )
             if ended is not None:
-                raise self._ended(ended, self.others[ended - 1].returncode)
+                code = self.others[ended - 1].returncode
+                raise has_ended(self.folder, ended, self.size, code, self.kills)
             time.sleep(LOOK_SECONDS / 20)
             self._look(patience, LOOK_SECONDS / 20)
 
@@ -307,19 +275,8 @@ class ProcessGroup:
                 code = process.wait(_LAST_WORDS_SECONDS)
             except subprocess.TimeoutExpired:
                 continue
-            return self._ended(rank, code)
+            return has_ended(self.folder, rank, self.size, code, self.kills)
         return error
-
-    def _ended(self, rank: int, code: int) -> JobFailed:
-        """Why it did, with this exit code: in its own words where it left any."""
-        told = failure_file(self.folder, rank)
-        if told is not None and told.is_file():
-            failure = Failure.from_json(json.loads(told.read_text("utf-8")))
-            return JobFailed(failure.code, failure.sentence)
-        if code >= 0:
-            return JobFailed(FailureCode.DIED, _DIED, rank=rank, size=self.size, code=code)
-        judged = judge(-code, _OF_PROCESS, for_memory=self.kills.one_came(), rank=rank, size=self.size)
-        return JobFailed.of_exit(judged)
 
     def end(self) -> None:
         """The other processes are gone, and so is the folder."""
@@ -351,11 +308,6 @@ def require_room(size: int, device: torch.device) -> None:
         processes.require_room(size, there, on_gpus=on_gpus)
     except Invalid as error:
         raise JobFailed(FailureCode.CONFIG_INVALID, error.sentence) from error
-
-
-def failure_file(folder: Path | None, rank: int) -> Path | None:
-    """Where a process says why it failed."""
-    return folder / f"failure-{rank}.json" if folder else None
 
 
 def environment_of(rank: int, device: torch.device) -> dict[str, str]:

@@ -28,7 +28,6 @@ from worker.work import train
 from worker.work.backends.checkpoints import newest_whole
 from worker.work.backends.comparison import Comparison
 from worker.work.backends.run import FILES, train_there
-from worker.work.backends.tool_process import OBSERVER, tool_environment
 from worker.work.evaluation.loading import require_adapter
 from worker.work.protocol import Cancelled, Control, JobFailed
 from worker.work.training.data import load_arrays
@@ -350,21 +349,6 @@ def test_a_tool_that_breaks_is_explained_and_one_that_trains_nothing_too(trainer
         trainer(Recorder(), Control(), "print('fine')")
 
 
-# Ends with words of so many bytes, and no end of a line.
-DIES = (
-    "import os\nos.write(1, b'epoch 1 ' * %d + b'OSError: [Errno 28] No space left on device')\nos._exit(1)"
-)
-
-
-@pytest.mark.parametrize("before", [0, 200_000], ids=["half a line", "a line that never ends"])
-def test_the_last_words_of_a_tool_that_dies_in_the_middle_of_a_line_are_heard(
-    trainer: Callable[..., Any], before: int
-) -> None:
-    with pytest.raises(JobFailed, match="The disk filled up while TRL trained") as full:
-        trainer(Recorder(), Control(), DIES % before)
-    assert full.value.code == FailureCode.DISK_FULL
-
-
 def test_a_tool_that_somebody_interrupts_is_not_taken_for_one_that_is_done(
     trainer: Callable[..., Any], tmp_path: Path
 ) -> None:
@@ -380,16 +364,6 @@ def test_a_tool_that_somebody_interrupts_is_not_taken_for_one_that_is_done(
     with pytest.raises(JobFailed, match=r"TRL ended by itself after step \d+ of 1,000,000") as ended:
         trainer(Interrupting(), Control(), content + SCRIPT)
     assert ended.value.again is not None
-
-
-def test_the_studios_addresses_are_not_handed_on() -> None:
-    inherited = {"PATH": "/bin", "DATABASE_URL": "x", "SFT_STUDIO_DATA": "y", "CUDA_VISIBLE_DEVICES": "2,3"}
-    found = tool_environment(inherited, Path("/tools/axolotl/bin/python"), "observer", Path("/run/files"))
-    assert not {"DATABASE_URL", "SFT_STUDIO_DATA"} & found.keys()
-    assert found["PATH"] == "/tools/axolotl/bin:/bin"
-    assert found["CUDA_VISIBLE_DEVICES"] == "2"
-    assert found["PYTHONPATH"] == str(OBSERVER)
-    assert found["HF_DATASETS_CACHE"] == "/run/files/.cache"
 
 
 def processes_in(folder: Path) -> list[int]:
