@@ -50,20 +50,29 @@ _SIGN_IN: Final = N_("Sign in first, or send an API token: Authorization: Bearer
 def find_actor(request: Request) -> None:
     """Sets `request.state.actor`, or refuses. A plain function: it reads the database, which the event loop must not."""
     request.state.actor = None
-    endpoint = getattr(request.scope.get("route"), "endpoint", None)
     authorization = request.headers.get("authorization", "")
     if authorization:
         _authenticate_token(request, authorization)
         return
-    if request.method not in SAFE_METHODS:
-        _check_origin(request)
-    secret = request.cookies.get(SESSION_COOKIE)
-    if secret:
-        with reading(request.app.state.engine) as session:
-            request.state.actor = actor_of_cookie(session, secret)
+    _check_origin(request)
+    secret = request.cookies.get(SESSION_COOKIE, "")
+    with reading(request.app.state.engine) as session:
+        request.state.actor = actor_of_cookie(session, secret)
     if request.state.actor is not None:
-        request.state.csrf_token = csrf_token_of(secret or "")
-    elif not is_public(endpoint):
+        request.state.csrf_token = csrf_token_of(secret)
+    else:
+        _require_public(request)
+
+
+def _meet_stranger(request: Request) -> None:
+    """As `find_actor` for whoever sends nothing that could be looked up, and so waits for nobody who is."""
+    request.state.actor = None
+    _check_origin(request)
+    _require_public(request)
+
+
+def _require_public(request: Request) -> None:
+    if not is_public(getattr(request.scope.get("route"), "endpoint", None)):
         raise Unauthenticated(_SIGN_IN)
 
 
@@ -71,9 +80,12 @@ async def authenticate(request: Request) -> None:
     """Runs before every route: who is asking is known, a browser's change has to come from our own page, and the
     route's permission is there.
     """
-    lookups: Places = request.app.state.lookups
-    async with lookups.place():
-        await run_in_threadpool(find_actor, request)
+    if request.headers.get("authorization") or request.cookies.get(SESSION_COOKIE):
+        lookups: Places = request.app.state.lookups
+        async with lookups.place():
+            await run_in_threadpool(find_actor, request)
+    else:
+        _meet_stranger(request)
     actor: Actor | None = request.state.actor
     if actor is None:
         return
@@ -155,6 +167,9 @@ def _authenticate_token(request: Request, authorization: str) -> None:
 
 
 def _check_origin(request: Request) -> None:
+    """A change that a browser sends comes from a page of ours."""
+    if request.method in SAFE_METHODS:
+        return
     if request.headers.get("sec-fetch-site", "same-origin") not in {"same-origin", "none"}:
         raise Refused(_CSRF_REFUSED)
     origin = request.headers.get("origin")

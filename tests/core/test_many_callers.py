@@ -3,17 +3,19 @@
 import asyncio
 import sqlite3
 import threading
-from collections.abc import Iterator
-from contextlib import ExitStack
+from collections.abc import AsyncIterator, Iterator
+from contextlib import ExitStack, asynccontextmanager
 
 import httpx
 import pytest
 from fastapi import FastAPI
+from fastapi.testclient import TestClient
 
 from app.accounts.models import Role
 from app.core import migrations
+from app.core.errors import Unavailable
 from app.core.settings import Settings
-from app.core.web import SESSIONS, Db, public
+from app.core.web import SESSIONS, Db, Places, public
 from app.main import create_app
 from tests.support.live import serving
 from tests.support.patience import HANGING_SECONDS, all_begun
@@ -100,7 +102,9 @@ def test_the_event_loop_goes_on_while_callers_wait_for_a_connection(patient: Fas
         assert asyncio.run(call(url, held)) == ([421, 200], [200] * 100)
 
 
-def test_who_waits_too_long_behind_others_is_told_so_while_they_are_still_at_it(hasty: FastAPI) -> None:
+def test_who_waits_too_long_behind_others_is_told_so_while_they_are_still_at_it(patient: FastAPI) -> None:
+    # Hasty for this place alone: however slow the machine is, the first ones come as far as that.
+    patient.state.sessions = Places(SESSIONS, 0.3)
     go, begun = threading.Event(), threading.Semaphore(0)
 
     @public
@@ -109,7 +113,7 @@ def test_who_waits_too_long_behind_others_is_told_so_while_they_are_still_at_it(
         assert go.wait(HANGING_SECONDS)
         return "done"
 
-    hasty.add_api_route("/hold", hold)
+    patient.add_api_route("/hold", hold)
 
     async def call(url: str) -> tuple[httpx.Response, list[int]]:
         async with client(url) as callers:
@@ -122,11 +126,29 @@ def test_who_waits_too_long_behind_others_is_told_so_while_they_are_still_at_it(
                 go.set()
             return late, [(await task).status_code for task in first]
 
-    with serving(hasty) as url:
+    with serving(patient) as url:
         late, first = asyncio.run(call(url))
     assert (late.status_code, first) == (503, [200] * SESSIONS)
     assert int(late.headers["retry-after"]) > 0
     assert "try again in a few seconds" in visible_text(late.text)
+
+
+def test_a_stranger_waits_for_nobody_who_is_looked_up(patient: FastAPI) -> None:
+    class Taken(Places):
+        @asynccontextmanager
+        async def place(self) -> AsyncIterator[None]:
+            raise Unavailable("All are taken.")
+            yield
+
+    person = make_person(patient, Role.ANNOTATOR)
+    patient.state.lookups = Taken(1, 60)
+    assert person.browser.get("/datasets").status_code == 503
+    assert person.api.get("/api/v1/datasets").status_code == 503
+    stranger = TestClient(patient, follow_redirects=False)
+    assert stranger.get("/login").status_code == 200
+    assert stranger.get("/datasets").status_code == 303
+    assert stranger.get("/api/v1/datasets").status_code == 401
+    assert stranger.post("/login", data={"name": "nobody", "password": "wrong guess"}).status_code == 401
 
 
 def test_who_finds_no_connection_free_is_told_to_try_again(hasty: FastAPI) -> None:

@@ -3,7 +3,6 @@
 import asyncio
 import json
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -22,7 +21,9 @@ from app.previews.service import PREVIEWS
 from tests.masking.templates.test_isolated import BOMBS
 from tests.previews.conftest import DIALOGUE, MakeConversation, MakeModel
 from tests.support.live import serving
+from tests.support.patience import HANGING_SECONDS
 from tests.support.people import Person, make_person
+from tests.support.workers import wait_until
 
 # More than one person may ask for, and more than are rendered at a time. Each works for as long as it is let.
 SLOW = 12
@@ -77,8 +78,7 @@ def rendering() -> int:
 
 def rooms_are_rendering(count: int) -> None:
     """Returns once so many templates are under way."""
-    while rendering() < count:
-        time.sleep(0.01)
+    wait_until(lambda: rendering() >= count, timeout_seconds=HANGING_SECONDS, what="the rendering")
 
 
 async def first_event(client: httpx.AsyncClient, job_id: int) -> str:

@@ -28,6 +28,8 @@ def serving(app: FastAPI) -> Iterator[str]:
     thread.start()
     while not server.started and thread.is_alive():
         time.sleep(0.01)
+    if not server.started:
+        pytest.fail("The server ended while it started; its log says why.")
     try:
         yield f"http://127.0.0.1:{listener.getsockname()[1]}"
     finally:

@@ -61,7 +61,7 @@ class StoppablePostgres:
         self._control("-o", '-h ""', "-o", f"-k {self._sockets}", "-l", str(self._server.log), "start")
 
     def _control(self, *arguments: str) -> None:
-        pg_ctl(["-w", *arguments], pgdata=self._server.pgdata, user=self._server.system_user, timeout=30)
+        pg_ctl(["-w", *arguments], pgdata=self._server.pgdata, user=self._server.system_user, timeout=120)
 
     def close(self) -> None:
         """Gone, with its data. Call it while the server runs."""
@@ -126,7 +126,7 @@ def running_redis(folder: Path) -> Iterator[str]:
         yield server.url
 
 
-def _wait_for_port(port: int, timeout_seconds: float = 15.0) -> None:
+def _wait_for_port(port: int, timeout_seconds: float = 120.0) -> None:
     deadline = time.monotonic() + timeout_seconds
     while time.monotonic() < deadline:
         with socket.socket() as probe:
