@@ -51,8 +51,8 @@ pictures: install ## The pictures of docs/, from a real server with real runs; s
 	@.ci/chromium
 	@exec $(BIN)/python -m tests.pictures
 
-trackers: install ## Runs told to a real MLflow server, killed meanwhile, and read back by MLflow's own client
-	@exec $(BIN)/python -m tests.trackers
+trackers: install ## Runs told to a real MLflow server and read back by its client; TRACKERS="'a run that fails'" picks
+	@exec $(BIN)/python -m tests.trackers $(TRACKERS)
 
 kernels: install ## Liger's kernels, interpreted on the CPU, beside the plain pass of small models; KINDS="llama qwen3" picks
 	@exec $(BIN)/python -m tests.kernels $(KINDS)

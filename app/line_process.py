@@ -115,6 +115,19 @@ class LineProcess:
                 if self._closed:
                     self._output.close()
 
+    def read_words(self, most_bytes: int) -> bytes:
+        """What people are told, to its last word: a line with its end, so much of a longer one, or what stands after the last line
+        where the output ended; b"" when there is nothing more.
+        """
+        line = self.read_line(most_bytes=most_bytes)
+        with self._reading:
+            return line or self._take(min(len(self._pending), most_bytes))
+
+    def _take(self, size: int) -> bytes:
+        taken = bytes(self._pending[:size])
+        del self._pending[:size]
+        return taken
+
     def _read(self, seconds: float | None, most_bytes: int) -> bytes | None:
         deadline = None if seconds is None else time.monotonic() + seconds
         searched = 0
@@ -128,9 +141,7 @@ class LineProcess:
             if not piece:
                 return b""
             self._pending += piece
-        line = bytes(self._pending[: end + 1])
-        del self._pending[: end + 1]
-        return line if len(line) <= most_bytes else b""
+        return self._take(end + 1) if end < most_bytes else b""
 
     def messages(self) -> Iterator[dict[str, Any]]:
         """Each line that is a JSON object until the output ends; what libraries wrote between them is passed over."""

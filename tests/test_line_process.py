@@ -66,6 +66,16 @@ def test_a_line_has_a_deadline_and_a_longest_length_and_what_was_read_is_kept() 
         assert process.read_line(60, most_bytes=5000) == b""
 
 
+def test_what_is_for_people_is_read_to_its_last_word_and_in_pieces_where_no_line_ends() -> None:
+    with running("print('first'); print('a' * 10_000 + 'half a', end='')") as process:
+        assert process.read_words(4_000) == b"first\n"
+        pieces = []
+        while piece := process.read_words(4_000):
+            pieces.append(piece)
+        assert max(map(len, pieces)) <= 4_000
+        assert b"".join(pieces) == b"a" * 10_000 + b"half a"
+
+
 def test_one_that_does_not_read_is_not_waited_for_endlessly() -> None:
     with running(DEAF) as process, pytest.raises(TimeoutError):
         process.send({"text": "a" * 2**20}, seconds=0.2)

@@ -12,7 +12,8 @@ from app.core.settings import Settings
 from tests.support.installation import Studio
 from tests.support.workers import wait_until
 
-PATIENCE_SECONDS = 240
+# Two starts of torch in several processes took 150 of them on two cores with a load of ten.
+PATIENCE_SECONDS = 600
 STEPS = 40
 FINAL = ("succeeded", "failed", "cancelled")
 

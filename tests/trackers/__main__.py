@@ -6,6 +6,7 @@ cancelled; one that fails. What the client finds is compared with what REST says
 step, state, address, files. What differs makes it fail.
 """
 
+import argparse
 import json
 import os
 import sys
@@ -39,7 +40,11 @@ FIGURES = {
 }
 
 
+KILLED = "a run whose worker is killed"
+
+
 def main() -> int:
+    asked = _asked()
     wrong: list[str] = []
     python = python_with_mlflow()
     with tempfile.TemporaryDirectory(prefix="sft-studio-trackers-") as name:
@@ -56,18 +61,25 @@ def main() -> int:
                 workers.enter_context(running_worker(settings))
                 base = prepare(studio, model)
                 check = studio.check(studio.version(CONVERSATIONS), base)
-                ways: dict[str, Way] = {
-                    **WAYS,
-                    "a run whose worker is killed": partial(handed_over, workers),
-                    **LAST,
-                }
+                ways: dict[str, Way] = {**WAYS, KILLED: partial(handed_over, workers), **LAST}
                 for title, way in ways.items():
-                    say(title)
-                    way(studio, check, base, server, wrong)
+                    if title in asked:
+                        say(title)
+                        way(studio, check, base, server, wrong)
     for line in wrong:
         say(f"differs: {line}")
     say("MLflow has every parameter, figure, state and file" if not wrong else f"{len(wrong)} differences")
     return bool(wrong)
+
+
+def _asked() -> list[str]:
+    titles = [*WAYS, KILLED, *LAST]
+    parser = argparse.ArgumentParser(prog="make trackers", description=__doc__)
+    parser.add_argument("ways", nargs="*", metavar="WAY", help=f"of: {'; '.join(titles)}; without any, all")
+    asked: list[str] = parser.parse_args().ways
+    if strange := set(asked) - set(titles):
+        parser.error(f"there is no way {', '.join(sorted(strange))}; there are: {'; '.join(titles)}")
+    return asked or titles
 
 
 def say(text: str) -> None:

@@ -7,11 +7,12 @@ all of that is still so.
 
 import json
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, Field, ValidationError
 
 from app.files import file_sha256
 from app.runs.folder_names import WORKPLACE
@@ -28,16 +29,26 @@ class Window:
 
 
 class Record(BaseModel):
-    """A complete checkpoint: `files` by name with size in bytes and sha256, places of the samples `seen`, and what was logged."""
+    """A complete checkpoint: `files` by name with size in bytes and sha256, places of the samples `seen`, and what was logged; the
+    `versions` of the tool that trained up to there, the newest last.
+    """
 
     step: int
     folder: str
     files: dict[str, tuple[int, str]]
     seen: list[int]
     windows: list[tuple[float, int]]
+    versions: list[str] = Field(default_factory=list)
 
 
-def record(workplace: Path, step: int, folder: Path, seen: list[int], windows: list[Window]) -> None:
+def record(
+    workplace: Path,
+    step: int,
+    folder: Path,
+    seen: list[int],
+    windows: list[Window],
+    versions: Sequence[str] = (),
+) -> None:
     """Write down what the tool has just saved in `folder`. One that it has removed again meanwhile is passed over."""
     try:
         files = {
@@ -53,6 +64,7 @@ def record(workplace: Path, step: int, folder: Path, seen: list[int], windows: l
         files=files,
         seen=seen,
         windows=[(window.loss, window.steps) for window in windows],
+        versions=list(versions),
     )
     place = workplace / _RECORD.format(step=step)
     partial = place.with_suffix(".partial")

@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -36,10 +36,15 @@ class Listener:
     """Takes the observer's messages one by one. `ready` says that every token was compared and training may begin."""
 
     def __init__(
-        self, comparison: Comparison, emit: Emit, workplace: Path | None = None, begins: Record | None = None
+        self,
+        comparison: Comparison,
+        emit: Emit,
+        workplace: Path | None = None,
+        begins: Record | None = None,
+        versions: Sequence[str] = (),
     ) -> None:
-        """`workplace` is where its checkpoints are recorded; `begins` the one from which it goes on."""
-        self.comparison, self.emit = comparison, emit
+        """`workplace` is where its checkpoints are recorded, as of these `versions` of the tool; `begins` the one from which it goes on."""
+        self.comparison, self.emit, self.versions = comparison, emit, versions
         self.workplace, self.begins = workplace, begins
         self.windows = [Window(*window) for window in begins.windows] if begins else []
         self._logged_at = begins.step if begins else 0
@@ -123,7 +128,7 @@ class Listener:
     def _on_saved(self, step: int, folder: str) -> None:
         if self.workplace is not None:
             seen = [int(place) for place in self.comparison.proof.seen.nonzero()[0]]
-            record(self.workplace, step, Path(folder), seen, self.windows)
+            record(self.workplace, step, Path(folder), seen, self.windows, self.versions)
 
     def _on_measuring(self) -> None:
         self.emit(EventKind.PHASE, phase=Phase.EVALUATING)

@@ -1,9 +1,11 @@
 """Why another tool ended otherwise than well, in a sentence: from its exit code and from the end of what it printed."""
 
+import os
 import re
 from collections.abc import Iterable
 from typing import Final
 
+from app.files import FULL
 from app.sentences import N_, FailureCode, Sentence
 from worker.exits import Words, judge
 from worker.work.protocol import JobFailed
@@ -44,6 +46,12 @@ _EARLY_AGAIN: Final = N_(
     "checkpoint if there is one."
 )
 _OF_TOOL: Final = Words(_MEMORY, _KILLED, _FROM_OUTSIDE, _AGAIN, _CRASHED)
+# As the system says it of a disk, of somebody's share of it, and of a file; and torch, which keeps the system's words to itself.
+_NO_ROOM: Final = (
+    *(os.strerror(number) for number in sorted(FULL)),
+    "PytorchStreamWriter failed writing file",
+    "] . unexpected pos ",
+)
 # The last line of a traceback, also where it stands in a frame.
 _RAISED: Final = re.compile(r"^[\s│|]*((?:\w+\.)*\w*(?:Error|Exception|Interrupt|Exit)\b:? ?.*?)[\s│|]*$")
 _MODULE: Final = re.compile(r"ModuleNotFoundError: No module named '([\w.]+)'")
@@ -57,12 +65,12 @@ _LONGEST: Final = 300
 def explain(tool: str, exit_code: int, printed: Iterable[str], *, for_memory: bool | None) -> JobFailed:
     """`tool` is its name for people, `printed` the last lines of its output, `for_memory` whether the system killed a process for memory
     while it ran (None: it does not tell)."""
-    lines = [line for line in printed if line.strip()]
+    lines = [line for line in list(printed) if line.strip()]
     detail = last_error(lines) or f"exit code {exit_code}"
     whole = "\n".join(lines)
     if module := _MODULE.search(detail):
         return JobFailed(FailureCode.NOT_INSTALLED, _NOT_INSTALLED, tool=tool, module=module[1])
-    if "No space left on device" in whole:
+    if any(words in whole for words in _NO_ROOM):
         return JobFailed(FailureCode.DISK_FULL, _DISK_FULL, tool=tool)
     if any(
         words in detail

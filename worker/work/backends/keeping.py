@@ -1,5 +1,6 @@
 """What a tool trained as one of ours: loaded by PEFT or transformers, measured by the studio's own held-out loss, written as any other."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -34,6 +35,7 @@ _OTHER_LAYERS: Final = N_(
 def keep(
     job: TrainInput,
     tool: str,
+    versions: Sequence[str],
     found: Path,
     output_dir: Path,
     ended: Ended,
@@ -81,7 +83,7 @@ def keep(
         ),
         adapted=reached.adapted,
         left_out=reached.left_out,
-        trained_by=f"{tool} {job.backend.version}" if job.backend else tool,
+        trained_by=f"{tool} {', '.join(versions)}",
         mix=sft.with_losses(mixture, job.config, {} if beside is None else {step: beside}, step),
     )
     sft.save(model, output_dir, job, job.config, result, mixture)

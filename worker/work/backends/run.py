@@ -6,6 +6,7 @@ prepared data were found to be the checked ones.
 
 import shlex
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
@@ -47,6 +48,10 @@ _STARTS_OVER: Final = N_(
 )
 _GOES_ON: Final = N_(
     "%(tool)s goes on from its own checkpoint of step %(step)d, every file of which is as it was saved."
+)
+_OTHER_SINCE: Final = N_(
+    "That checkpoint is of %(tool)s %(before)s, and %(version)s is installed now: the steps to come may differ from what the "
+    "former would have made of them."
 )
 _STARTED: Final = N_(
     "%(tool)s %(version)s trains %(samples)d samples with %(tokens)d trained tokens, in %(precision)s."
@@ -137,12 +142,14 @@ def _train_and_keep(
     emit(EventKind.PHASE, phase=Phase.LOADING_MODEL)
     comparison = Comparison(arrays, tool)
     begins = _begins(job, tool, emit)
+    versions = _versions(begins, place, tool, emit)
     ended = train_there(
-        tool, launch, Path(place.python), workplace / FILES, comparison, emit, control, begins
+        tool, launch, Path(place.python), workplace / FILES, comparison, emit, control, begins, versions
     )
     return keep(
         job,
         TOOL_NAMES[tool],
+        versions,
         workplace / FILES / OUTPUT,
         workplace.parent,
         ended,
@@ -169,6 +176,14 @@ def _begins(job: TrainInput, tool: Tool, emit: Emit) -> Record | None:
     return found
 
 
+def _versions(begins: Record | None, place: BackendPlace, tool: Tool, emit: Emit) -> list[str]:
+    """Of the tool, in the order in which they train this run: it may have been updated since the attempt before."""
+    before = begins.versions if begins else []
+    if before and before[-1] != place.version:
+        log(emit, "warning", _OTHER_SINCE, tool=TOOL_NAMES[tool], before=before[-1], version=place.version)
+    return list(dict.fromkeys([*before, place.version]))
+
+
 def launch_of(job: TrainInput, *, on_cpu: bool) -> Launch | None:
     """What starts the tool's processes; None where it is one, which needs nothing to start it."""
     if job.launch is not None or job.config.num_processes == 1:
@@ -185,13 +200,14 @@ def train_there(
     emit: Emit,
     control: Control,
     begins: Record | None = None,
+    versions: Sequence[str] = (),
 ) -> Ended:
     """Start the tool in `folder` and follow it to its end, from the checkpoint in `begins` where there is one. Whatever happens, nothing of
     it goes on running."""
     name = TOOL_NAMES[tool]
     # Of several processes each writes a part of a checkpoint, and none knows when the others have.
     recorded = folder.parent if launch is None else None
-    listener = Listener(comparison, emit, recorded, begins)
+    listener = Listener(comparison, emit, recorded, begins, versions)
     try:
         command = shlex.split(command_of(tool, launch))
         devices, resume = launch.num_processes if launch else 1, begins.folder if begins else None

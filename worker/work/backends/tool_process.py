@@ -26,7 +26,13 @@ from worker.memory_kills import MemoryKills
 OBSERVER: Final = Path(__file__).parent / "observer"
 # Of what it printed, so many lines are kept to explain a failure.
 _KEPT_LINES: Final = 200
+# What is longer comes in pieces: a bar that is drawn over and over ends no line.
+_LINE_BYTES: Final = 2**16
 _GRACE_SECONDS: Final = 5.0
+# What has been said by then is read when it has ended, whatever else the machine does meanwhile.
+_REST_SECONDS: Final = 15.0
+# Where datasets keeps what it makes of the data, with all tokens: below the tool's folder, which goes with the run.
+DATASETS: Final = ".cache"
 QUIETLY: Final = {
     # Nothing is fetched, nobody is told, and a log is no place for progress bars.
     "HF_HUB_OFFLINE": "1",
@@ -69,7 +75,7 @@ class ToolProcess:
             self._process = LineProcess(
                 (str(program), *command[1:]),
                 environment={
-                    **tool_environment(os.environ, python, name, devices),
+                    **tool_environment(os.environ, python, name, folder, devices),
                     **({"SFT_STUDIO_RESUME": resume_from} if resume_from else {}),
                 },
                 folder=folder,
@@ -78,7 +84,8 @@ class ToolProcess:
         except OSError:
             self._end_listening()
             raise
-        threading.Thread(target=self._read_output, daemon=True).start()
+        self._reader = threading.Thread(target=self._read_output, daemon=True)
+        self._reader.start()
 
     def __enter__(self) -> Self:
         return self
@@ -107,9 +114,10 @@ class ToolProcess:
                 found.append(self._messages.get_nowait())
         return found
 
-    def last_messages(self, seconds: float = 2.0) -> list[dict[str, Any]]:
-        """The rest, once it has ended."""
-        deadline = time.monotonic() + seconds
+    def last_messages(self) -> list[dict[str, Any]]:
+        """The rest, once it has ended; all that it printed is in `printed` by then."""
+        deadline = time.monotonic() + _REST_SECONDS
+        self._reader.join(_REST_SECONDS)
         while self._connections and time.monotonic() < deadline:
             time.sleep(0.01)
         return self.messages(0.01)
@@ -145,9 +153,10 @@ class ToolProcess:
             self._connections.remove(connection)
 
     def _read_output(self) -> None:
-        while line := self._process.read_line():
-            text = line.decode("utf-8", "replace")
-            self.printed.append(text.rstrip())
+        while words := self._process.read_words(_LINE_BYTES):
+            text = words.decode("utf-8", "replace")
+            # Of a line that was written over again and again, what stood there at the end.
+            self.printed.append(text.rstrip().rpartition("\r")[2])
             sys.stderr.write(text)
 
     def _end_listening(self) -> None:
@@ -164,9 +173,10 @@ def _is_ours(connection: socket.socket) -> bool:
 
 
 def tool_environment(
-    inherited: Mapping[str, str], python: Path, observer: str, devices: int = 1
+    inherited: Mapping[str, str], python: Path, observer: str, folder: Path, devices: int = 1
 ) -> dict[str, str]:
-    """What the tool's process is given: its own programs first, the observer, a GPU for each process, no word to anybody."""
+    """What the tool's process is given: its own programs first, the observer, a GPU for each process, no word to anybody; and a place
+    below `folder` for copies of the data, which would outlive run and erasure where everybody's are."""
     kept = {name: value for name, value in inherited.items() if not name.startswith(_NOT_HANDED_ON)}
     # This program's own, which would hide the tool's.
     kept.pop("PYTHONHOME", None)
@@ -177,6 +187,7 @@ def tool_environment(
         **QUIETLY,
         "PATH": f"{python.parent}{os.pathsep}{inherited.get('PATH', '')}",
         "PYTHONPATH": str(OBSERVER),
+        "HF_DATASETS_CACHE": str(folder.absolute() / DATASETS),
         # One process, one device, as the studio trains.
         "CUDA_VISIBLE_DEVICES": ",".join(visible[:devices]),
         "SFT_STUDIO_OBSERVER": observer,

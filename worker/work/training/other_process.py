@@ -4,6 +4,7 @@ It goes the same way as the job's own child, which started it, and says nothing:
 process group, and why it failed into a file. Its standard input ends when that child does, and then so does this.
 """
 
+import faulthandler
 import json
 import os
 import sys
@@ -19,7 +20,8 @@ from worker.work.child import EXIT_FAILED, EXIT_ORPHANED, explain, quieten_libra
 from worker.work.protocol import Control, read_document
 from worker.work.training import sft
 from worker.work.training.devices import training_device
-from worker.work.training.process_group import JOB, ProcessGroup, failure_file
+from worker.work.training.process_ends import failure_file
+from worker.work.training.process_group import ASKS_WHERE, JOB, ProcessGroup
 
 
 def _silent(_kind: str, /, **_payload: Any) -> None:
@@ -34,6 +36,8 @@ def _end_with_the_first() -> None:
 def main(arguments: list[str]) -> int:
     """Take part in the run whose job lies in the folder; returns the exit code."""
     folder, rank, size = Path(arguments[0]), int(arguments[1]), int(arguments[2])
+    # Where it stands, for the log, when the first one finds that it does.
+    faulthandler.register(ASKS_WHERE)
     turn_off_library_threads()
     quieten_libraries()
     threading.Thread(target=_end_with_the_first, daemon=True).start()

@@ -9,9 +9,12 @@ it, over gloo on CPUs and NCCL on GPUs; documents go as JSON, since what torch o
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
@@ -25,41 +28,36 @@ from app.core.errors import Invalid
 from app.jobs.devices import VISIBLE
 from app.recipes import processes
 from app.runs.work import TrainInput
-from app.sentences import N_, Failure, FailureCode
-from worker.exits import Words, judge
+from app.sentences import FailureCode
 from worker.memory_kills import MemoryKills
 from worker.work.protocol import JobFailed
 from worker.work.training.devices import peak_memory_bytes
+from worker.work.training.process_ends import hangs, has_ended, is_late
+from worker.work.training.standstill import Meetings, Patience
 
 # Below the attempt's own folder.
 FOLDER: Final = ".processes"
 JOB: Final = "job.json"
 _RENDEZVOUS: Final = "rendezvous"
-# The others wait while process 0 saves, or lets the model answer.
-_PATIENCE: Final = timedelta(hours=2)
+# The others wait as long as process 0 saves, or lets the model answer: they end when it does, however that is.
+_OF_THE_OTHERS: Final = timedelta(days=365)
+# Of process 0 between GPUs, where NCCL ends a process that waits in vain: shares of a step are alike there.
+_BETWEEN_GPUS: Final = timedelta(minutes=40)
+# What process 0 waits for another that shows no sign of life, and for one that computes: by the clock, or by what its own share took.
+STILL_SECONDS: Final = 600.0
+BUSY_SECONDS: Final = 7200.0
+BUSY_SHARES: Final = 4
+BUSY_ON_GPUS_SECONDS: Final = 1800.0
+LOOK_SECONDS: Final = 1.0
+# A process that is asked where it stands writes that down meanwhile.
+_TO_TELL_SECONDS: Final = 2.0
+ASKS_WHERE: Final = signal.SIGUSR1
+# Killed, it is gone at once, unless a disk that does not answer holds it.
+_TO_GO_SECONDS: Final = 20.0
 # How long after the end of a connection the process behind it may still be writing why.
 _LAST_WORDS_SECONDS: Final = 20.0
 # Numbers that are added up in one go.
 _BUCKET: Final = 2**24
-_KILLED: Final = N_(
-    "Process %(rank)d of %(size)d was killed (signal %(signal)s). Often that is the machine's memory running out: use a smaller batch or "
-    "fewer processes."
-)
-_MEMORY: Final = N_(
-    "The machine's memory ran out, and the system killed process %(rank)d of %(size)d (signal %(signal)s): use a smaller batch, gradient "
-    "checkpointing, or fewer processes."
-)
-_FROM_OUTSIDE: Final = N_(
-    "Process %(rank)d of %(size)d was ended from outside (signal %(signal)s), and not by the system for want of memory: by a person, or by "
-    "a program that watches over this machine. Its log says by which."
-)
-_CRASHED: Final = N_("Process %(rank)d of %(size)d crashed (signal %(signal)s). The log says more.")
-_DIED: Final = N_("Process %(rank)d of %(size)d ended unexpectedly (exit code %(code)d). The log says more.")
-_AGAIN: Final = N_(
-    "Process %(rank)d of %(size)d was killed (signal %(signal)s), and not by the system for want of memory. Another attempt goes on, once, "
-    "from the newest checkpoint if there is one."
-)
-_OF_PROCESS: Final = Words(_MEMORY, _KILLED, _FROM_OUTSIDE, _AGAIN, _CRASHED)
 
 
 @dataclass
@@ -76,6 +74,9 @@ class ProcessGroup:
     on_gpus: bool = False
     kills: MemoryKills = field(default_factory=MemoryKills.now)
     _others_peak: int = 0
+    _meetings: Meetings | None = None
+    # When the last meeting was over.
+    _met: float = field(default_factory=time.monotonic)
 
     @property
     def leads(self) -> bool:
@@ -89,7 +90,7 @@ class ProcessGroup:
         if self.size == 1:
             return list(numbers)
         found = torch.tensor(numbers, dtype=torch.int64)
-        distributed.all_reduce(found)
+        self._add_up(found)
         return [int(number) for number in found]
 
     def total_of(self, number: float) -> float:
@@ -97,7 +98,7 @@ class ProcessGroup:
         if self.size == 1:
             return number
         found = torch.tensor(number, dtype=torch.float64)
-        distributed.all_reduce(found)
+        self._add_up(found)
         return float(found)
 
     def led(self, document: Any) -> Any:
@@ -109,7 +110,8 @@ class ProcessGroup:
         carried = torch.zeros(length, dtype=torch.uint8)
         if self.leads:
             carried += torch.frombuffer(bytearray(written), dtype=torch.uint8)
-        distributed.broadcast(carried, src=0)
+        # To nothings, rather than a broadcast, which leaves the sender before everybody has come.
+        self._add_up(carried)
         return json.loads(bytes(carried.tolist()))
 
     def tell_peaks(self, device: torch.device) -> None:
@@ -129,7 +131,7 @@ class ProcessGroup:
     def largest(self, values: np.ndarray[Any, Any]) -> None:
         """In place: the largest value that any process has at each position."""
         if self.size > 1:
-            distributed.all_reduce(torch.from_numpy(values), op=distributed.ReduceOp.MAX)
+            self._meet(torch.from_numpy(values), distributed.ReduceOp.MAX)
 
     def add_gradients(self, parameters: Sequence[torch.nn.Parameter], loss: torch.Tensor) -> torch.Tensor:
         """Let every parameter's gradient be the sum over all processes; returns the sum of their losses.
@@ -140,20 +142,60 @@ class ProcessGroup:
             return loss
         # Over gloo first: it notices a process that has ended, where NCCL would wait for it; and no GPU is waited for.
         there = torch.tensor([p.grad is not None for p in parameters], dtype=torch.int32)
-        distributed.all_reduce(there)
+        self._add_up(there)
         told = loss.detach().float().reshape(1).clone()
-        distributed.all_reduce(told)
+        self._add_up(told)
         for parameter, count in zip(parameters, there.tolist(), strict=True):
             if count and parameter.grad is None:
                 parameter.grad = torch.zeros_like(parameter)
         gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
         for bucket in _buckets(gradients):
             together = torch.cat([gradient.reshape(-1) for gradient in bucket])
-            distributed.all_reduce(together)
+            self._add_up(together)
             parts = torch.split(together, [gradient.numel() for gradient in bucket])
             for gradient, part in zip(bucket, parts, strict=True):
                 gradient.copy_(part.view_as(gradient))
         return told[0]
+
+    def _add_up(self, numbers: torch.Tensor) -> None:
+        self._meet(numbers, distributed.ReduceOp.SUM)
+
+    def _meet(self, numbers: torch.Tensor, op: Any) -> None:
+        """In place, what the numbers of all processes make. Raises JobFailed for a process that does not come."""
+        if numbers.is_cuda:
+            # The device is not waited for; whoever does not come is NCCL's to notice.
+            distributed.all_reduce(numbers, op=op)
+            return
+        assert self._meetings is not None
+        self._meetings.come()
+        work = distributed.all_reduce(numbers, op=op, async_op=True)
+        assert work is not None
+        if self.leads:
+            patience = Patience()
+            while not _is_over(work):
+                self._look(patience)
+            self._met = time.monotonic()
+        # Raises where a connection broke.
+        work.wait()
+
+    def _look(self, patience: Patience, seconds: float | None = None) -> None:
+        """After another while of waiting. Raises JobFailed for a process that hangs, or is far behind."""
+        assert self._meetings is not None
+        missing = {rank: self.others[rank - 1].pid for rank in self._meetings.missing()}
+        patience.look(missing, LOOK_SECONDS if seconds is None else seconds)
+        hanging = patience.still_for(list(missing), STILL_SECONDS)
+        if hanging is not None:
+            raise self._hangs(hanging)
+        own = time.monotonic() - self._met - patience.waited
+        patient = BUSY_ON_GPUS_SECONDS if self.on_gpus else max(BUSY_SECONDS, BUSY_SHARES * own)
+        if missing and patience.waited >= patient:
+            raise is_late(min(missing), self.size, patience.waited)
+
+    def _hangs(self, rank: int) -> JobFailed:
+        with suppress(OSError):
+            self.others[rank - 1].send_signal(ASKS_WHERE)
+            time.sleep(_TO_TELL_SECONDS)
+        return hangs(rank, self.size, STILL_SECONDS)
 
     # How they start and end
 
@@ -169,6 +211,7 @@ class ProcessGroup:
         group = cls(0, size, folder)
         try:
             (folder / JOB).write_text(json.dumps(job.to_json()), "utf-8")
+            group._meetings = Meetings(folder, 0, size)
             group.others = [_start(group, rank, device) for rank in range(1, size)]
             group.join(device)
         except BaseException:
@@ -184,17 +227,39 @@ class ProcessGroup:
         if device.type == "cpu":
             torch.set_num_threads(max(1, torch.get_num_threads() // self.size))
         assert self.folder is not None
+        if self._meetings is None:
+            self._meetings = Meetings(self.folder, self.rank, self.size)
+        self._meetings.come()
+        if self.leads:
+            self._await_the_others()
         try:
             distributed.init_process_group(
                 "cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo",
                 store=distributed.FileStore(str(self.folder / _RENDEZVOUS), self.size),  # type: ignore[attr-defined]
                 rank=self.rank,
                 world_size=self.size,
-                timeout=_PATIENCE,
+                timeout=_BETWEEN_GPUS if self.leads and self.on_gpus else _OF_THE_OTHERS,
             )
-            distributed.barrier()
+            self.total(0)
+            if self.on_gpus:
+                # That GPUs reach each other is seen now, not in the first step.
+                distributed.barrier()
         except RuntimeError as error:
             raise self.why(error) from error
+
+    def _await_the_others(self) -> None:
+        """Until each has come as far as this: one that ends before would be waited for. Raises JobFailed."""
+        assert self._meetings is not None
+        patience = Patience()
+        while self._meetings.missing():
+            ended = next(
+                (rank for rank, process in enumerate(self.others, 1) if process.poll() is not None), None
+            )
+            if ended is not None:
+                code = self.others[ended - 1].returncode
+                raise has_ended(self.folder, ended, self.size, code, self.kills)
+            time.sleep(LOOK_SECONDS / 20)
+            self._look(patience, LOOK_SECONDS / 20)
 
     def begin_step(self, seed: int, step: int) -> None:
         """Draw this step's dropout from a seed of its own. Process 0 goes on with the run's generators, which checkpoints keep."""
@@ -210,23 +275,16 @@ class ProcessGroup:
                 code = process.wait(_LAST_WORDS_SECONDS)
             except subprocess.TimeoutExpired:
                 continue
-            told = failure_file(self.folder, rank)
-            if told is not None and told.is_file():
-                failure = Failure.from_json(json.loads(told.read_text("utf-8")))
-                return JobFailed(failure.code, failure.sentence)
-            if code >= 0:
-                return JobFailed(FailureCode.DIED, _DIED, rank=rank, size=self.size, code=code)
-            judged = judge(-code, _OF_PROCESS, for_memory=self.kills.one_came(), rank=rank, size=self.size)
-            return JobFailed.of_exit(judged)
+            return has_ended(self.folder, rank, self.size, code, self.kills)
         return error
 
     def end(self) -> None:
         """The other processes are gone, and so is the folder."""
         for process in self.others:
             process.kill()
-        for process in self.others:
-            process.wait()
-        if self.size > 1 and distributed.is_initialized():
+        gone = [_is_gone(process) for process in self.others]
+        # A connection to one that is held by a disk stays open, and so would this wait for it.
+        if self.size > 1 and all(gone) and distributed.is_initialized():
             if self.on_gpus:
                 # NCCL's own end is for all processes of a machine together, and the others are gone. Looked up here: torch
                 # promises nothing of this name, and no other run should depend on it.
@@ -235,7 +293,7 @@ class ProcessGroup:
                 distributed.destroy_process_group()
         if self.leads and self.folder is not None:
             shutil.rmtree(self.folder, ignore_errors=True)
-        self.others, self.folder = [], None
+        self.others, self.folder, self._meetings = [], None, None
 
 
 # Seeds of different steps and processes do not meet.
@@ -252,11 +310,6 @@ def require_room(size: int, device: torch.device) -> None:
         raise JobFailed(FailureCode.CONFIG_INVALID, error.sentence) from error
 
 
-def failure_file(folder: Path | None, rank: int) -> Path | None:
-    """Where a process says why it failed."""
-    return folder / f"failure-{rank}.json" if folder else None
-
-
 def environment_of(rank: int, device: torch.device) -> dict[str, str]:
     """What another process is given: of several GPUs its own alone, for transformers trains on the first that it sees."""
     if device.type != "cuda":
@@ -264,6 +317,23 @@ def environment_of(rank: int, device: torch.device) -> dict[str, str]:
     seen = os.environ.get(VISIBLE)
     own = seen.split(",")[rank] if seen else str(rank)
     return {**os.environ, VISIBLE: own}
+
+
+def _is_over(work: Any) -> bool:
+    """Whether it has come to an end, good or bad, after waiting for that for a while."""
+    if not work.is_completed():
+        # Also what it ended with, which waiting without a limit raises again.
+        with suppress(RuntimeError):
+            work.wait(timedelta(seconds=LOOK_SECONDS))
+    return bool(work.is_completed())
+
+
+def _is_gone(process: "subprocess.Popen[bytes]") -> bool:
+    try:
+        process.wait(_TO_GO_SECONDS)
+    except subprocess.TimeoutExpired:
+        return False
+    return True
 
 
 def _start(group: ProcessGroup, rank: int, device: torch.device) -> "subprocess.Popen[bytes]":

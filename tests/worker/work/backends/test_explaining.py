@@ -12,6 +12,8 @@ TRACEBACK = [
     "ValueError: Target modules {'w_pack'} not found in the base model.",
     "Exception ignored in: <function Pool.__del__>",
 ]
+# What torch 2 says of a checkpoint that finds no room: the system's own words are lost.
+TORCH_ON_A_FULL_DISK = ["RuntimeError: [enforce fail at inline_container.cc:672] . unexpected pos 576 vs 534"]
 # As torch's launcher ends when one of its processes has failed.
 LAUNCHER = [
     "torch.distributed.elastic.multiprocessing.errors.ChildFailedError:",
@@ -33,6 +35,8 @@ OTHERS = "  traceback : Signal 15 (SIGTERM) received by PID 70"
         (["│ RuntimeError: boxed │"], 1, "backend_failed", "RuntimeError: boxed. The log"),
         (["torch.OutOfMemoryError: CUDA out of memory."], 1, "out_of_memory", "ran out of memory (torch.OutOfMemoryError"),
         (["OSError: [Errno 28] No space left on device"], 1, "disk_full", "filled up while Axolotl trained"),
+        (["OSError: [Errno 122] Disk quota exceeded"], 1, "disk_full", "filled up while Axolotl trained"),
+        (TORCH_ON_A_FULL_DISK, 1, "disk_full", "filled up while Axolotl trained"),
         (["ModuleNotFoundError: No module named 'fire.core'"], 1, "not_installed", "lacks the module fire.core"),
         (["step 4"], -9, "killed", "was killed (signal SIGKILL). Often that is the machine's memory"),
         (["step 4"], -11, "died", "Axolotl crashed (signal SIGSEGV)"),

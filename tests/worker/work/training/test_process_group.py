@@ -1,6 +1,11 @@
 """Two processes train one run: the losses of a single one, and they end together whatever happens to either."""
 
+import functools
+import itertools
+import math
 import signal
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,6 +20,7 @@ from tests.worker.conftest import Recorder
 from tests.worker.work import doing
 from worker import memory_kills
 from worker.work.protocol import Cancelled, Control, JobFailed
+from worker.work.training import process_group, standstill
 from worker.work.training.data import EpochBatches
 from worker.work.training.process_group import FOLDER, ProcessGroup, environment_of, require_room
 
@@ -154,6 +160,57 @@ def test_a_process_that_is_killed_ends_the_run_with_a_sentence(
     assert said in refused.value.sentence.english()
     assert (refused.value.again is not None) == (counted == 0)
     assert others() == []
+
+
+def test_a_process_that_hangs_ends_the_run_long_before_the_time_that_a_long_step_may_take(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(process_group, "STILL_SECONDS", 3.0)
+    monkeypatch.setattr(process_group, "LOOK_SECONDS", 0.2)
+    settings = {**SETTINGS, "num_processes": 2, "num_train_epochs": 50}
+    job = small_runs.job(tmp_path, training=DATA[0], held_out=DATA[1], **settings)
+    # Stopped, it holds its connections and does nothing.
+    emit = AtFirstStep(lambda: others()[0].send_signal(signal.SIGSTOP))
+    with pytest.raises(JobFailed, match="Process 1 of 2 hangs: the others wait for it") as refused:
+        doing.train(job, tmp_path / "out", emit, Control())
+    assert refused.value.code == "stalled"
+    assert refused.value.again is not None
+    assert others() == []
+
+
+def test_a_process_that_computes_is_waited_for_and_in_the_end_told_by_its_number(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every one of its looks finds that it has done something, so that it does not hang; its patience has an end all the same."""
+    monkeypatch.setattr(process_group, "STILL_SECONDS", 1.0)
+    monkeypatch.setattr(process_group, "BUSY_SECONDS", 3.0)
+    monkeypatch.setattr(process_group, "BUSY_SHARES", 0)
+    monkeypatch.setattr(process_group, "LOOK_SECONDS", 0.2)
+    efforts = itertools.count(0, standstill.LIFE)
+    busy = functools.partial(standstill.Patience, lambda _pid: {1: next(efforts)})
+    monkeypatch.setattr(process_group, "Patience", busy)
+    settings = {**SETTINGS, "num_processes": 2, "num_train_epochs": 50}
+    job = small_runs.job(tmp_path, training=DATA[0], held_out=DATA[1], **settings)
+    emit = AtFirstStep(lambda: others()[0].send_signal(signal.SIGSTOP))
+    with pytest.raises(JobFailed, match="The others have waited for process 1 of 2 for 0 minutes") as refused:
+        doing.train(job, tmp_path / "out", emit, Control())
+    assert refused.value.code == "stalled"
+    assert others() == []
+
+
+def test_a_process_that_ends_before_they_meet_is_told_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def start(group: ProcessGroup, _rank: int, _device: torch.device) -> "subprocess.Popen[bytes]":
+        return subprocess.Popen([sys.executable, "-c", "raise SystemExit(7)"], stdin=subprocess.PIPE)
+
+    monkeypatch.setattr(process_group, "_start", start)
+    # Nothing that is waited for comes to an end by itself here.
+    monkeypatch.setattr(process_group, "STILL_SECONDS", math.inf)
+    job = small_runs.job(tmp_path, training=DATA[0], held_out=DATA[1], **SETTINGS, num_processes=2)
+    with pytest.raises(JobFailed, match=r"Process 1 of 2 ended unexpectedly \(exit code 7\)"):
+        doing.train(job, tmp_path / "out", Recorder(), Control())
+    assert not (tmp_path / "out" / FOLDER).exists()
 
 
 def test_more_processes_than_the_machine_has_room_for_are_refused() -> None:

@@ -1,0 +1,47 @@
+"""What a tool's process is given, and what is heard of it."""
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from app.sentences import FailureCode
+from worker.work.backends.explaining import explain
+from worker.work.backends.tool_process import OBSERVER, ToolProcess, tool_environment
+
+# Ends with words after so many repetitions of others, and no end of a line.
+DIES = (
+    "import os\nos.write(1, b'epoch 1 ' * %d + b'OSError: [Errno 28] No space left on device')\nos._exit(1)"
+)
+
+
+@pytest.mark.parametrize("before", [0, 200_000], ids=["half a line", "a line that never ends"])
+def test_the_last_words_of_a_tool_that_dies_in_the_middle_of_a_line_are_heard(
+    tmp_path: Path, before: int
+) -> None:
+    (tmp_path / "train.py").write_text(DIES % before)
+    with ToolProcess(Path(sys.executable), ["python", "train.py"], tmp_path) as process:
+        while (code := process.exit_code) is None:
+            process.messages(0.1)
+        assert process.last_messages() == []
+        assert process.printed[-1].endswith("No space left on device")
+        assert explain("TRL", code, process.printed, for_memory=None).code == FailureCode.DISK_FULL
+
+
+def test_of_a_line_that_is_written_over_and_over_the_last_state_is_kept(tmp_path: Path) -> None:
+    (tmp_path / "train.py").write_text(r"print('10 %\r20 %\rTypeError: no model')")
+    with ToolProcess(Path(sys.executable), ["python", "train.py"], tmp_path) as process:
+        while process.exit_code is None:
+            process.messages(0.1)
+        process.last_messages()
+        assert list(process.printed) == ["TypeError: no model"]
+
+
+def test_the_studios_addresses_are_not_handed_on() -> None:
+    inherited = {"PATH": "/bin", "DATABASE_URL": "x", "SFT_STUDIO_DATA": "y", "CUDA_VISIBLE_DEVICES": "2,3"}
+    found = tool_environment(inherited, Path("/tools/axolotl/bin/python"), "observer", Path("/run/files"))
+    assert not {"DATABASE_URL", "SFT_STUDIO_DATA"} & found.keys()
+    assert found["PATH"] == "/tools/axolotl/bin:/bin"
+    assert found["CUDA_VISIBLE_DEVICES"] == "2"
+    assert found["PYTHONPATH"] == str(OBSERVER)
+    assert found["HF_DATASETS_CACHE"] == "/run/files/.cache"

@@ -1,0 +1,76 @@
+"""A process that computes is told from one that stands still by what its threads do."""
+
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from worker.work.training.standstill import LIFE, Meetings, Patience, effort
+
+# In a second thread, as the lanes of a run do; the first one waits for it.
+COMPUTES = """
+import threading
+def work():
+    while True: sum(range(10**5))
+threading.Thread(target=work).start()
+"""
+# Wakes up a hundred times a second, as what looks after connections does.
+WAITS = "import time\nwhile True: time.sleep(0.01)"
+
+
+@contextmanager
+def running(code: str) -> Iterator[int]:
+    process = subprocess.Popen([sys.executable, "-c", code])
+    try:
+        yield process.pid
+    finally:
+        process.kill()
+        process.wait()
+
+
+def test_whoever_computes_shows_life_in_whichever_thread_and_whoever_waits_does_not() -> None:
+    with running(COMPUTES) as busy, running(WAITS) as idle:
+        patience, nap = Patience(), threading.Event()
+        patience.look({1: busy, 2: idle}, 0)
+        before = {pid: effort(pid) for pid in (busy, idle)}
+        # As long as it takes on a machine with other work.
+        while all(spent - before[busy].get(thread, 0) < LIFE for thread, spent in effort(busy).items()):
+            nap.wait(0.1)
+        patience.look({1: busy, 2: idle}, 10)
+        assert patience.still_for([1, 2], 10) == 2
+        assert patience.still_for([1], 10) is None
+        assert patience.waited == 10
+
+
+def test_life_begins_the_count_anew() -> None:
+    spent = {1: 0}
+    with_effort = Patience(effort=lambda _pid: dict(spent))
+    for seconds in (4, 4):
+        with_effort.look({1: 7}, seconds)
+    assert with_effort.still_for([1], 8) == 1
+    spent[1] += LIFE - 1
+    with_effort.look({1: 7}, 1)
+    assert with_effort.still_for([1], 9) == 1
+    spent[1] += 1
+    with_effort.look({1: 7}, 1)
+    assert with_effort.still_for([1], 1) is None
+
+
+def test_a_process_that_is_gone_does_nothing() -> None:
+    process = subprocess.Popen([sys.executable, "-c", ""])
+    process.wait()
+    assert effort(process.pid) == {}
+
+
+def test_who_has_not_come_to_a_meeting_is_known_by_its_number(tmp_path: Path) -> None:
+    first = Meetings(tmp_path, 0, 3)
+    second, third = (Meetings(tmp_path, rank, 3) for rank in (1, 2))
+    for one in (first, second, first, third):
+        one.come()
+    assert first.missing() == [1, 2]
+    second.come()
+    assert first.missing() == [2]
+    third.come()
+    assert first.missing() == []
