@@ -27,7 +27,7 @@ def running(code: str) -> Iterator[int]:
         yield process.pid
     finally:
         process.kill()
-        process.wait()
+        process.wait(60)
 
 
 def test_whoever_computes_shows_life_in_whichever_thread_and_whoever_waits_does_not() -> None:
@@ -60,7 +60,7 @@ def test_life_begins_the_count_anew() -> None:
 
 def test_a_process_that_is_gone_does_nothing() -> None:
     process = subprocess.Popen([sys.executable, "-c", ""])
-    process.wait()
+    process.wait(60)
     assert effort(process.pid) == {}
 
 
