@@ -13,6 +13,7 @@ from app.accounts.permissions import Permission, allows, covers, refusal, scope_
 from app.accounts.who import NAME_LENGTH, Who
 from app.core.database import utc_now
 from app.core.errors import Conflict, Invalid, NotFound
+from app.core.names import refuse_unseen
 from app.sentences import N_
 
 # Controls, marks of writing direction, joiners, line ends, and what is no character.
@@ -69,13 +70,7 @@ def readable_name(name: str) -> str:
     name = name.strip()
     if not name or len(name) > NAME_LENGTH:
         raise Invalid(N_("Enter a name of 1 to 80 characters."), field="name")
-    hidden = next((sign for sign in name if unicodedata.category(sign) in _UNSEEN), None)
-    if hidden is not None:
-        raise Invalid(
-            N_("The name holds a character that cannot be seen (U+%(number)s). Type it again without it."),
-            field="name",
-            number=f"{ord(hidden):04X}",
-        )
+    refuse_unseen(name, _UNSEEN)
     return name
 
 

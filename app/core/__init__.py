@@ -5,7 +5,7 @@
   columns as models
 - a request: `web` its transaction, the public mark · `routing` routes made when asked for · `pages_above` the page that an address
   belongs to · `addresses`, `strict_bodies` what clients may send ·
-  `typed` numbers as people type them · `middleware` host, size, locale, headers · `slow_work` what takes long, apart ·
+  `typed` numbers as people type them, `names` of things · `middleware` host, size, locale, headers · `slow_work` what takes long, apart ·
   `errors`, `responses` failures as people read them · `api_document` OpenAPI ·
   `ranges` parts of long answers
 - a page: `templating` · `i18n` · `formatting` numbers and times · `markdown`
