@@ -45,7 +45,9 @@ def login_page(request: Request, session: Db, next: str = "/") -> Response:
     """Sign-in form; a fresh installation is sent to its first-run page."""
     if not service.has_people(session):
         return RedirectResponse("/setup", status_code=303)
-    return render(request, "accounts/login.html", {"next": own_path(next), "error": None, "name": ""})
+    had_begun = bool(request.cookies.get(SESSION_COOKIE)) and request.state.actor is None
+    context = {"next": own_path(next), "error": None, "name": "", "has_ended": had_begun}
+    return render(request, "accounts/login.html", context)
 
 
 @router.post("/login", response_model=None)
@@ -68,7 +70,7 @@ def login(
             engine, attempts, name=name, password=password, visitor=_visitor(request), days=days, old=old
         )
     except StudioError as error:
-        context = {"next": own_path(next), "error": error.translated(), "name": name}
+        context = {"next": own_path(next), "error": error.translated(), "name": name, "has_ended": False}
         response = render(request, "accounts/login.html", context, status=error.status)
         if error.retry_after is not None:
             response.headers["Retry-After"] = str(error.retry_after)
