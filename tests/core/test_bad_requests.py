@@ -39,11 +39,11 @@ def test_numbers_too_large_and_text_with_nul_are_refused(person: Person) -> None
         api.get(f"/api/v1/datasets/{HUGE}"),
         api.delete(f"/api/v1/datasets/{HUGE}"),
         api.get(f"{path}/conversations?q=%00"),
-        api.post("/api/v1/datasets", json={"name": "a\x00b"}),
         api.patch(path, json={"description": "a\x00b"}),
         api.post(f"{path}/review", json={"state": "approved", "conversation_ids": [HUGE]}),
     ):
         assert "number that is too large, or text that cannot be stored" in refused(answer)
+    assert "(U+0000)" in refused(api.post("/api/v1/datasets", json={"name": "a\x00b"}))
     for message in ({"content": "a\x00"}, {"content": "a", "name": "\x00"}):
         answer = api.post(f"{path}/conversations", json={"messages": [{"role": "user", **message}]})
         assert "Turn 1 contains characters that cannot be stored" in refused(answer)
@@ -52,7 +52,8 @@ def test_numbers_too_large_and_text_with_nul_are_refused(person: Person) -> None
     # Nothing of all that stayed, and the database goes on.
     assert [item["name"] for item in api.get("/api/v1/datasets").json()] == ["Calls"]
     assert api.get(f"{path}/conversations").json()["total"] == 0
-    page = person.browser.post("/datasets", data={"name": "a\x00b"}, headers={"Accept-Language": "zh-CN"})
+    typed = {"name": "Other calls", "description": "a\x00b"}
+    page = person.browser.post("/datasets", data=typed, headers={"Accept-Language": "zh-CN"})
     assert page.status_code == 422
     assert "无法保存的文本" in visible_text(page.text)
 
