@@ -36,9 +36,13 @@ def is_needed(session: Session, base_model_id: int) -> bool:
 
 def why_it_stays(session: Session, model: ModelEntry, job: Job | None) -> Sentence | None:
     """What keeps a model from being removed; None for one that can be. `job` is the one that prepares it."""
-    if job is not None and not job.is_final:
+    if _is_under_way(job):
         return Sentence.of(_UNDER_WAY, name=model.name)
     return Sentence.of(_NEEDED, name=model.name) if is_needed(session, model.id or 0) else None
+
+
+def _is_under_way(job: Job | None) -> bool:
+    return job is not None and not job.is_final
 
 
 def remove_base_model(
@@ -49,8 +53,10 @@ def remove_base_model(
     """
     session.refresh(model, with_for_update=True)
     job = session.get(Job, model.job_id) if model.job_id else None
-    if (reason := why_it_stays(session, model, job)) is not None:
-        raise Conflict(reason)
+    if _is_under_way(job):
+        raise Conflict(_UNDER_WAY, name=model.name)
+    if is_needed(session, model.id or 0):
+        raise Conflict(_NEEDED, name=model.name)
     record(session, actor, "base_model.remove", f"base_model/{model.id} {model.name}")
     folders = {_job_folder(storage, found) for found in (model.path, model.tokenizer_path) if found}
     folders |= {storage.path(f"jobs/{model.job_id}")} if model.job_id else set()

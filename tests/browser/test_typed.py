@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import PASSWORD, USER
@@ -9,6 +10,8 @@ from tests.browser.studio import Studio
 from tests.browser.watching import Watch
 
 BACK = "What you had typed is here again."
+
+pytestmark = pytest.mark.browser
 
 
 def sign_in_again(page: Page) -> None:

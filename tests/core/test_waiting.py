@@ -35,3 +35,13 @@ def test_whoever_waits_in_a_test_says_how_long_at_most() -> None:
         and not node.keywords
     ]
     assert not endless
+
+
+def test_whatever_drives_a_browser_is_marked_so() -> None:
+    # Without the mark it runs beside the others, in each of their processes with a browser of its own.
+    unmarked = [
+        path.name
+        for path in (TESTS / "browser").glob("test_*.py")
+        if "pytest.mark.browser" not in path.read_text("utf-8")
+    ]
+    assert not unmarked

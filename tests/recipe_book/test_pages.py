@@ -87,7 +87,7 @@ def test_what_only_one_of_two_people_changed_is_taken_from_that_one_and_saved_by
     saved = engineer.browser.post("/recipes/1", data={**began, **merged, "purpose": "Long calls"})
     assert saved.status_code == 303
     kept = engineer.browser.get("/recipes/1").text
-    assert [field(kept, name) for name in ("lora_r", "learning_rate", "seed")] == ["32", "0.0001", "7"]
+    assert [field(kept, name) for name in ("lora_r", "learning_rate", "seed")] == ["32", "1e-4", "7"]
 
 
 def test_what_both_changed_is_shown_as_it_was_as_it_is_and_as_it_was_typed_and_saving_again_takes_that(
