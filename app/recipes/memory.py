@@ -2,9 +2,10 @@
 
 A count of what exists at the same time: the process itself, weights, what is trained with gradient and optimizer, what a
 batch leaves for the way back, and the logits of a moment. Its few measured figures are of the studio's own passes on a
-CPU; on a GPU the libraries' own part lies in the process and not on the device, and nothing was measured. Liger's kernels keep, as ours
-do, the inputs of norms and gated products and never whole logits; but the results, which ours make again (`again.py`), are kept with
-them, and with PEFT's own layers, where a GPU's trial takes those. That is not counted: what was chosen is known after the start.
+CPU, with the allocator that a child gets (`worker/parent/allocator.py`; with glibc's own QLoRA and DoRA took up to a third more). On a
+GPU the libraries' own part lies in the process and not on the device, and nothing was measured. Liger's kernels keep, as ours do, the
+inputs of norms and gated products and never whole logits; but the results, which ours make again (`again.py`), are kept with them, and
+with PEFT's own layers, where a GPU's trial takes those. That is not counted: what was chosen is known after the start.
 """
 
 from dataclasses import dataclass, replace
@@ -21,7 +22,7 @@ MB: Final = 10**6
 
 
 # Measured with the bundled model: interpreter, libraries and the allocator's spare memory.
-_PROCESS: Final = 574 * MB
+_PROCESS: Final = 634 * MB
 # Parameters of a model that computes in bf16 on a CPU, from which on its loops are compiled (worker/work/training/compiled.py): some
 # dozen steps win that time back. The compiler stays in memory.
 WORTH_COMPILING: Final = 20_000_000
@@ -29,7 +30,7 @@ _COMPILER: Final = 133 * MB
 # The libraries' own on a GPU.
 _ON_GPU: Final = 600 * MB
 # Bytes that are kept for the way back of each input and output of a layer: so many, and so many for each byte of a number.
-_KEPT: Final = {Method.LORA: (0.0, 1.25), Method.QLORA: (4.4, 1.7), Method.FULL: (2.75, 0.1)}
+_KEPT: Final = {Method.LORA: (0.0, 0.9), Method.QLORA: (4.4, 0.78), Method.FULL: (2.75, 0.1)}
 # Measured with bf16 besides, where weights are unpacked from 4 bits: so much of each input and output, and of each number that stays
 # unpacked.
 _HALF_UNPACKED: Final = (0.4, 4)
@@ -38,8 +39,8 @@ _DROPPED: Final = {Method.QLORA: 0.82}
 # DoRA forms the weights of each adapted layer in fp32, so many of all at a time in a step and while it is tried, and keeps more of
 # each output.
 _FORMED_BY_DORA: Final = 0.3
-_FORMED_IN_TRIAL: Final = 1.0
-_KEPT_BY_DORA: Final = 3.95
+_FORMED_IN_TRIAL: Final = 0.5
+_KEPT_BY_DORA: Final = 2.9
 # PEFT computes DoRA in the adapter's own fp32. Of weights in bf16 each layer's copy is then kept until the way back, where dropout
 # lets it compute the layer's output once more.
 _COPIED_FOR_DORA: Final = 1.0
