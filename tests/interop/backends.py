@@ -1,6 +1,7 @@
 """Runs that other tools train as backends, through the product: REST, worker, tool, registered run, evaluation, export."""
 
 import os
+import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,8 @@ CONVERSATIONS = 21
 SECONDS_AT_MOST = 1800
 # How far a held-out loss may lie from the studio's own after the same steps.
 NEAR_HELD_OUT = 0.005
+# As the log of a run says it, whatever trains.
+_TRAINED = re.compile(r"([\d,]+) trained tokens")
 
 
 def train_with(chosen: list[Tool], folder: Path, wrong: list[str], near: float) -> dict[str, Any]:
@@ -46,12 +49,12 @@ def _run(studio: Studio, version: dict[str, Any], base: dict[str, Any], backend:
     run = studio.ok(studio.api.get(f"/api/v1/runs/{run['id']}"))
     events = studio.events(job["id"])
     metrics = [event for event in events if event["kind"] == "metric"]
-    said = [event["sentence"].get("values", {}) for event in events if event["kind"] == "log"]
+    said = [_TRAINED.search(event["message"]) for event in events if event["kind"] == "log"]
     result = run["result"]
     return {
         "run": run["id"],
         "version": (result["trained_by"] or " ").rpartition(" ")[2],
-        "trained_tokens": next(values["tokens"] for values in said if "tokens" in values),
+        "trained_tokens": next(int(found[1].replace(",", "")) for found in said if found),
         "samples_seen": f"{result['labels_seen']} of {result['labels_total']}",
         "labels_hash": result["labels_hash"],
         "losses": {event["step"]: event["loss"] for event in metrics},
