@@ -13,7 +13,7 @@ from app.base_models.facts import ModelFacts
 from app.base_models.models import BaseModelSource, ModelEntry
 from app.base_models.work import PreparePayload
 from app.core.errors import Conflict, Invalid, NotFound
-from app.core.names import seen
+from app.core.names import visible_name
 from app.core.settings import Settings
 from app.jobs.models import Job, JobKind
 from app.jobs.service import enqueue_with, require_job
@@ -112,7 +112,7 @@ def register_base_model(
     forget_failed_tokenizers(session, but=reference)
     model = _registered(session, source, reference)
     if model is None:
-        name = seen(name)[:120] or reference.rstrip("/").rsplit("/", 1)[-1][:120]
+        name = visible_name(name)[:120] or reference.rstrip("/").rsplit("/", 1)[-1][:120]
         try:
             with session.begin_nested():
                 model = _register(session, actor, source, reference, name, revision)
@@ -137,7 +137,7 @@ def add_tuned(session: Session, actor: Actor, *, key: str, name: str) -> tuple[M
     if model is None:
         try:
             with session.begin_nested():
-                model = _register(session, actor, BaseModelSource.RUN, key, seen(name)[:120], None)
+                model = _register(session, actor, BaseModelSource.RUN, key, visible_name(name)[:120], None)
         except IntegrityError:
             # Another request registered it at the same moment.
             model = _registered(session, BaseModelSource.RUN, key)

@@ -8,7 +8,8 @@ from app.base_models.schemas import BaseModelOut
 from app.cli.connection import UrlOption, connect
 from app.cli.options import JsonOption, WaitOption
 from app.cli.progress import JobProgress
-from app.client.pipeline import begin_base_model, ensure_base_model, find_base_model
+from app.client.pipeline import begin_base_model, ensure_base_model, require_known_base_model
+from app.client.waiting import JobEnded
 from app.core.console import print_json, print_table, say
 from app.core.formatting import file_size, number
 from app.core.i18n import gettext as _
@@ -75,9 +76,14 @@ def prepare(
     """Command `models prepare`."""
     with connect(url) as client:
         found = begin_base_model(client, model, name=name, revision=revision)
-        if wait and not found.is_ready:
-            with JobProgress(_("Preparing “%(name)s”") % {"name": found.name}) as progress:
-                found = ensure_base_model(client, str(found.id), progress)
+        try:
+            if wait and not found.is_ready:
+                with JobProgress(_("Preparing “%(name)s”") % {"name": found.name}) as progress:
+                    found = ensure_base_model(client, str(found.id), progress)
+        except JobEnded:
+            if as_json:
+                print_json(client.base_model(found.id).model_dump(mode="json"))
+            raise
     if as_json:
         print_json(found.model_dump(mode="json"))
     told = _("The base model “%(name)s” is ready.") if found.is_ready else _("“%(name)s” is being prepared.")
@@ -93,6 +99,6 @@ def remove(
 ) -> None:
     """Command `models remove`."""
     with connect(url) as client:
-        found = find_base_model(client, model)
+        found = require_known_base_model(client, model)
         client.remove_base_model(found.id)
     say(_("The base model “%(name)s” was removed.") % {"name": found.name})

@@ -188,7 +188,7 @@ def begin_base_model(
     made_by, name = _OF_A_RUN.fullmatch(reference), name.strip()
     if made_by and revision:
         raise CommandFailed(_("--revision is for models of the hub: what a run made has none."))
-    model = None if made_by else _find_base_model(client, reference)
+    model = None if made_by else find_base_model(client, reference)
     if made_by:
         model = client.use_run_as_base(int(made_by[1]), name=name)
     elif model is None:
@@ -208,9 +208,9 @@ def begin_base_model(
     return model if model.is_ready else client.retry_base_model(model.id)
 
 
-def find_base_model(client: StudioClient, reference: str) -> BaseModelOut:
+def require_known_base_model(client: StudioClient, reference: str) -> BaseModelOut:
     """A model that is registered, ready or not, or a sentence saying where they are named."""
-    model = _find_base_model(client, reference)
+    model = find_base_model(client, reference)
     if model is None:
         raise CommandFailed(
             _("There is no base model “%(name)s” here. “sft-studio models list” names them.")
@@ -221,13 +221,13 @@ def find_base_model(client: StudioClient, reference: str) -> BaseModelOut:
 
 def check_base_model(client: StudioClient, reference: str) -> None:
     """Refuse a name that means no model, before anything is frozen or prepared."""
-    if _find_base_model(client, reference) is None and not _OF_A_RUN.fullmatch(reference):
+    if find_base_model(client, reference) is None and not _OF_A_RUN.fullmatch(reference):
         _source_of(reference)
 
 
 def require_base_model(client: StudioClient, reference: str) -> BaseModelOut:
     """A model that is registered and ready, or a sentence saying how to make it so."""
-    model = _find_base_model(client, reference)
+    model = find_base_model(client, reference)
     if model is None or not model.is_ready:
         raise CommandFailed(
             _(
@@ -238,7 +238,8 @@ def require_base_model(client: StudioClient, reference: str) -> BaseModelOut:
     return model
 
 
-def _find_base_model(client: StudioClient, reference: str) -> BaseModelOut | None:
+def find_base_model(client: StudioClient, reference: str) -> BaseModelOut | None:
+    """The model of this name, reference or id, if any; ready or not."""
     models = client.base_models()
     called = {reference, BUNDLED_NAME} if reference == "bundled" else {reference}
     for model in models:

@@ -12,7 +12,7 @@ _UNSEEN: Final = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
 JOINERS: Final = frozenset("\u200c\u200d")
 
 
-def seen(name: str) -> str:
+def visible_name(name: str) -> str:
     """The name without spaces around it. Raises Invalid where it holds a character that nobody sees: it would look like another name,
     or turn around the words after it.
     """

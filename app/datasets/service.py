@@ -7,7 +7,7 @@ from sqlmodel import Session, col, func, select
 from app.accounts.service import Actor, record
 from app.core.database import utc_now
 from app.core.errors import Conflict, Invalid, NotFound
-from app.core.names import seen
+from app.core.names import visible_name
 from app.datasets import operations
 from app.datasets.archives import refuse_archived
 from app.datasets.models import Dataset
@@ -97,7 +97,7 @@ def describe_dataset(
 
 def free_name(session: Session, name: str) -> str:
     """The name as it is stored. Raises Invalid for a bad one, Conflict for a taken one."""
-    name = seen(name)
+    name = visible_name(name)
     if not name or len(name) > 80:
         raise Invalid(N_("Enter a name of 1 to 80 characters."), field="name")
     taken = find_holder(session, name)

@@ -13,7 +13,7 @@ from app.accounts.service import Actor, record
 from app.base_models.models import ModelEntry
 from app.base_models.service import require_ready
 from app.core.errors import Conflict, Invalid, NotFound
-from app.core.names import seen
+from app.core.names import visible_name
 from app.core.storage import Storage
 from app.datasets.models import Dataset
 from app.interop.launching import Launch
@@ -215,7 +215,9 @@ def _promise(
     assert check is not None
     items, reason, again = preflight(facts), request.override_reason, request.again_of
     looked_at = settle(items, request.accepted_warnings, actor.who, reason, request.accepted_before)
-    name = seen(request.name)[:120] or _default_name(session, facts.version, facts.model, found.base.name)
+    name = visible_name(request.name)[:120] or _default_name(
+        session, facts.version, facts.model, found.base.name
+    )
     run, _ = enqueue_with(
         session,
         JobKind.TRAIN,

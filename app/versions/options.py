@@ -9,7 +9,7 @@ from typing import Final
 from app.conversations.filters import ConversationFilter
 from app.conversations.models import ReviewState
 from app.core.errors import Invalid
-from app.core.names import seen
+from app.core.names import visible_name
 from app.sentences import N_
 from app.versions.models import NAME_LIMIT
 
@@ -84,7 +84,7 @@ def checked_seed(seed: int | None) -> int:
 
 def checked_name(name: str) -> str:
     """A version's name as it is stored; may be empty. Raises Invalid for one that is too long or holds what nobody sees."""
-    name = seen(" ".join(name.split()))
+    name = visible_name(" ".join(name.split()))
     if len(name) > NAME_LIMIT:
         raise Invalid(N_("Enter a name of at most 80 characters."), field="name")
     return name

@@ -1,5 +1,6 @@
 """The base models of a server from a shell: listed, prepared, removed."""
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ from app.core.storage import Storage
 from app.jobs import service as jobs
 from app.jobs.models import Job, JobState
 from app.sentences import Failure, FailureCode
-from tests.cli.conftest import LiveServer
+from tests.cli.conftest import LiveServer, wait_until
 from tests.support.training import make_check, make_model
 
 pytestmark = pytest.mark.usefixtures("silent_bell")
@@ -88,3 +89,22 @@ def test_a_model_that_something_was_made_with_stays(
     assert (refused.code, used in refused.error) == (1, True)
     assert "must stay repeatable" in live.run("models", "remove", used).error
     assert names(app) == [used]
+
+
+def test_one_whose_preparation_fails_is_printed_as_it_ended(app: FastAPI, live: LiveServer) -> None:
+    def queued() -> Job | None:
+        with reading(app.state.engine) as session:
+            return session.exec(select(Job)).first()
+
+    with ThreadPoolExecutor() as pool:
+        waiting = pool.submit(live.run, "models", "prepare", "org/other", "--json")
+        wait_until(lambda: queued() is not None, "the preparation is queued")
+        with transaction(app.state.engine) as session:
+            job = session.exec(select(Job)).one()
+            claim = jobs.claim(session, job.id or 0, owner="w", lease_seconds=30)
+            assert claim is not None
+            failure = Failure.of(FailureCode.MODEL_MISSING, "The hub has no such model.")
+            jobs.finish(session, claim, JobState.FAILED, failure=failure)
+        ended = waiting.result(120)
+    assert (ended.code, ended.json["is_ready"], ended.json["job"]["state"]) == (1, False, "failed")
+    assert "The hub has no such model." in ended.stderr

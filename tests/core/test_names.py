@@ -3,7 +3,7 @@
 import pytest
 
 from app.core.errors import Invalid
-from app.core.names import seen
+from app.core.names import visible_name
 from tests.support.people import Person
 
 
@@ -12,7 +12,7 @@ from tests.support.people import Person
 )
 def test_a_name_with_a_character_that_nobody_sees_is_refused_by_its_number(name: str) -> None:
     with pytest.raises(Invalid) as refused:
-        seen(name)
+        visible_name(name)
     assert refused.value.field == "name"
     assert f"U+{next(ord(sign) for sign in name if not sign.isprintable()):04X}" in str(refused.value)
 
@@ -21,7 +21,7 @@ def test_a_name_with_a_character_that_nobody_sees_is_refused_by_its_number(name:
     "name", ["七月通话", "می\u200cخواهم", "👩\u200d💻 calls", "क्\u200dष", "Crème 🇨🇳", "Zürich №5"]
 )
 def test_what_scripts_and_emoji_need_stays(name: str) -> None:
-    assert seen(f"  {name} ") == name
+    assert visible_name(f"  {name} ") == name
 
 
 def test_a_dataset_refuses_it_at_each_door(engineer: Person) -> None:

@@ -10,7 +10,7 @@ from sqlmodel import Session, col, func, select
 
 from app.accounts.service import Actor, record
 from app.core.errors import Conflict, Invalid, NotFound
-from app.core.names import seen
+from app.core.names import visible_name
 from app.core.storage import Storage
 from app.jobs.models import Job, JobState, StopRequest
 from app.mask_checks.service import require_mask_check
@@ -98,7 +98,7 @@ def _promise(
     require_mask_check(session, request.run.mask_check_id)
     _look_at_all(session, actor, request, found, suites, backends, ground)
     sweep = Sweep(
-        name=seen(request.name)[:NAME_CHARACTERS] or _default_name(request),
+        name=visible_name(request.name)[:NAME_CHARACTERS] or _default_name(request),
         mask_check_id=request.run.mask_check_id,
         varied=Varied(axes=request.axes),
         idempotency_key=key,
@@ -194,7 +194,7 @@ def runs_of_sweep(session: Session, sweep: Sweep) -> list[tuple[Run, Job]]:
 
 def rename_sweep(session: Session, actor: Actor, sweep: Sweep, name: str) -> None:
     """Raises Invalid for an empty or long name, and one that holds what nobody sees."""
-    name = seen(name)
+    name = visible_name(name)
     if not name or len(name) > NAME_CHARACTERS:
         raise Invalid(N_("Enter a name of 1 to %(limit)d characters."), field="name", limit=NAME_CHARACTERS)
     sweep.name = name

@@ -181,7 +181,9 @@ class ProcessGroup:
     def _look(self, patience: Patience, seconds: float | None = None) -> None:
         """After another while of waiting. Raises JobFailed for a process that hangs, or is far behind."""
         assert self._meetings is not None
-        missing = {rank: self.others[rank - 1].pid for rank in self._meetings.missing()}
+        # One may also stop in the middle of a meeting, when all have come.
+        late = self._meetings.missing() or range(1, self.size)
+        missing = {rank: self.others[rank - 1].pid for rank in late}
         patience.look(missing, LOOK_SECONDS if seconds is None else seconds)
         hanging = patience.still_for(list(missing), STILL_SECONDS)
         if hanging is not None:

@@ -162,17 +162,21 @@ def test_a_process_that_is_killed_ends_the_run_with_a_sentence(
     assert others() == []
 
 
+def train_until_one_stops(folder: Path) -> None:
+    """Stopped after the first step, the other process holds its connections and does nothing."""
+    settings = {**SETTINGS, "num_processes": 2, "num_train_epochs": 50}
+    job = small_runs.job(folder, training=DATA[0], held_out=DATA[1], **settings)
+    emit = AtFirstStep(lambda: others()[0].send_signal(signal.SIGSTOP))
+    doing.train(job, folder / "out", emit, Control())
+
+
 def test_a_process_that_hangs_ends_the_run_long_before_the_time_that_a_long_step_may_take(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(process_group, "STILL_SECONDS", 3.0)
     monkeypatch.setattr(process_group, "LOOK_SECONDS", 0.2)
-    settings = {**SETTINGS, "num_processes": 2, "num_train_epochs": 50}
-    job = small_runs.job(tmp_path, training=DATA[0], held_out=DATA[1], **settings)
-    # Stopped, it holds its connections and does nothing.
-    emit = AtFirstStep(lambda: others()[0].send_signal(signal.SIGSTOP))
     with pytest.raises(JobFailed, match="Process 1 of 2 hangs: the others wait for it") as refused:
-        doing.train(job, tmp_path / "out", emit, Control())
+        train_until_one_stops(tmp_path)
     assert refused.value.code == "stalled"
     assert refused.value.again is not None
     assert others() == []
@@ -189,11 +193,8 @@ def test_a_process_that_computes_is_waited_for_and_in_the_end_told_by_its_number
     efforts = itertools.count(0, standstill.LIFE)
     busy = functools.partial(standstill.Patience, lambda _pid: {1: next(efforts)})
     monkeypatch.setattr(process_group, "Patience", busy)
-    settings = {**SETTINGS, "num_processes": 2, "num_train_epochs": 50}
-    job = small_runs.job(tmp_path, training=DATA[0], held_out=DATA[1], **settings)
-    emit = AtFirstStep(lambda: others()[0].send_signal(signal.SIGSTOP))
     with pytest.raises(JobFailed, match="The others have waited for process 1 of 2 for 0 minutes") as refused:
-        doing.train(job, tmp_path / "out", emit, Control())
+        train_until_one_stops(tmp_path)
     assert refused.value.code == "stalled"
     assert others() == []
 
