@@ -14,7 +14,7 @@ from app.jobs.models import Job
 from app.recipes.mixing import CURRICULUM
 from app.runs.preflight.items import Name
 from tests.faults.places import OnServers
-from tests.faults.studio import PATIENCE_SECONDS, Told, end_of
+from tests.faults.studio import PATIENCE_SECONDS, Told, child_of, end_of
 from tests.support.installation import InThisProcess
 from tests.support.workers import running_worker, wait_until
 
@@ -34,6 +34,8 @@ OFTEN: dict[str, Any] = {
 RATES = (1e-3, 2e-3, 4e-3, 8e-3)
 # Longer than a lease.
 _AWAY_SECONDS = 8.0
+# Of training at a time, where it is to be held at a step.
+_MOMENT_SECONDS = 0.05
 _MEASURED = ("loss", "grad_norm", "learning_rate", "eval_loss", "mixed_loss")
 
 
@@ -71,9 +73,9 @@ def hand_over_curriculum(studio: OnServers, check: Check, dice: random.Random) -
         expected = [end_of(studio, alone["job"]["id"])]
         run = studio.start_run(check, mixed_in, **OFTEN)
         job_id = run["job"]["id"]
-        for step in (dice.randint(6, 20), dice.randint(30, 45)):
-            wait_for_step(studio, job_id, step)
-            crew.kill(owner_of(studio, job_id))
+        for attempt, step in enumerate((dice.randint(6, 20), dice.randint(30, 45)), start=1):
+            with held_at(studio, job_id, step, attempt):
+                crew.kill(owner_of(studio, job_id, attempt))
         told = [*expected, end_of(studio, job_id)]
     assert [one.attempt for one in told] == [1, 3], told
     require_same_curve(studio, alone["job"]["id"], job_id)
@@ -112,23 +114,50 @@ def disturb_sweep(studio: OnServers, check: Check, dice: random.Random) -> list[
 def wait_for_step(studio: InThisProcess, job_id: int, step: int) -> None:
     """Until that was told."""
     wait_until(
-        lambda: any(row[1] >= step for row in curve_of(studio, job_id)),
+        lambda: _step_of(studio, job_id) >= step,
         timeout_seconds=PATIENCE_SECONDS,
         what=f"step {step} of job {job_id}",
     )
 
 
-def owner_of(studio: InThisProcess, job_id: int) -> int:
-    """The worker's process that does the job."""
+@contextmanager
+def held_at(studio: InThisProcess, job_id: int, step: int, attempt: int) -> Iterator[None]:
+    """The job's process stands still from that step of that attempt on, and a few behind it. It runs for moments only and stands while
+    it is looked at: no machine is so fast that the run is over before."""
+    child = child_of(owner_of(studio, job_id, attempt))
+    until = time.monotonic() + PATIENCE_SECONDS
+    child.suspend()
+    try:
+        while _step_of(studio, job_id) < step:
+            assert time.monotonic() < until, f"job {job_id} came to no step {step}"
+            child.resume()
+            time.sleep(_MOMENT_SECONDS)
+            child.suspend()
+        yield
+    finally:
+        # Where its worker is gone it finds that out, and ends.
+        child.resume()
+
+
+def owner_of(studio: InThisProcess, job_id: int, attempt: int = 1) -> int:
+    """The worker's process that does the job, in that attempt or a later one."""
 
     def found() -> str | None:
         with reading(studio.app.state.engine) as session:
-            return session.get_one(Job, job_id).owner
+            job = session.get_one(Job, job_id)
+            return job.owner if job.attempt >= attempt else None
 
     wait_until(
-        lambda: found() is not None, timeout_seconds=PATIENCE_SECONDS, what=f"somebody does job {job_id}"
+        lambda: found() is not None,
+        timeout_seconds=PATIENCE_SECONDS,
+        what=f"somebody does job {job_id} for the {attempt}. time",
     )
     return int(str(found()).split(":")[1])
+
+
+def _step_of(studio: InThisProcess, job_id: int) -> int:
+    """The furthest that was told of."""
+    return max((step for _kind, step in curve_of(studio, job_id)), default=0)
 
 
 def curve_of(studio: InThisProcess, job_id: int) -> dict[tuple[str, int], set[tuple[float | None, ...]]]:

@@ -2,8 +2,10 @@
 
 import json
 import os
+import secrets
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -28,6 +30,7 @@ from worker.work import train
 from worker.work.backends.checkpoints import newest_whole
 from worker.work.backends.comparison import Comparison
 from worker.work.backends.run import FILES, train_there
+from worker.work.backends.tool_process import OBSERVER
 from worker.work.evaluation.loading import require_adapter
 from worker.work.protocol import Cancelled, Control, JobFailed
 from worker.work.training.data import load_arrays
@@ -330,6 +333,34 @@ time.sleep(600)
     process.wait(60)
     wait_for(lambda: not processes_in(tmp_path))
     assert {path.name for path in tmp_path.rglob("*")} == {"train.py", "temporary"}
+
+
+@pytest.mark.parametrize(
+    "heard", ["nothing: it was not even called back", "not all that was said", "everything"]
+)
+def test_a_process_ends_with_who_watched_it_whatever_that_one_has_heard(heard: str) -> None:
+    name = f"sft-studio-test-{secrets.token_hex(8)}"
+    script = "import sys, time; print('begun', flush=True); time.sleep(600)"
+    if heard == "not all that was said":
+        script = (
+            "import sys; [one] = [one for one in sys.meta_path if hasattr(one, 'line')]; one.line.tell('log'); "
+            + script
+        )
+    environment = {"PYTHONPATH": str(OBSERVER), "SFT_STUDIO_OBSERVER": name}
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as listener:
+        listener.bind(f"\0{name}")
+        listener.listen()
+        process = subprocess.Popen([sys.executable, "-c", script], env=environment, stdout=subprocess.PIPE)
+        assert process.stdout is not None
+        try:
+            assert process.stdout.readline() == b"begun\n"
+            if not heard.startswith("nothing"):
+                listener.accept()[0].close()
+            listener.close()
+            assert process.wait(60) == 3
+        finally:
+            process.kill()
+            process.communicate(timeout=60)
 
 
 def test_another_user_of_the_machine_is_not_listened_to(

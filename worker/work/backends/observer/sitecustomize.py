@@ -58,14 +58,17 @@ class Line:
         threading.Thread(target=self.listen, daemon=True).start()
 
     def listen(self) -> None:
-        with self.socket.makefile("rb") as lines:
-            for line in lines:
-                said = json.loads(line)
-                if said.get("go"):
-                    self.go.set()
-                if said.get("stop"):
-                    self.stop.set()
-        os._exit(ORPHANED)
+        try:
+            with self.socket.makefile("rb") as lines:
+                for line in lines:
+                    said = json.loads(line)
+                    if said.get("go"):
+                        self.go.set()
+                    if said.get("stop"):
+                        self.stop.set()
+        finally:
+            # It ends with an error where who watched was gone before having heard all, or having taken the call.
+            os._exit(ORPHANED)
 
     def tell(self, event: str, **fields: Any) -> None:
         data = json.dumps({"event": event, **fields}).encode() + b"\n"
