@@ -7,10 +7,11 @@ from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import psutil
+from sqlmodel import select
 
 from app.core.database import reading
 from app.core.settings import Settings
-from app.jobs.models import Job
+from app.jobs.models import Job, JobEvent
 from app.recipes.mixing import CURRICULUM
 from app.runs.preflight.items import Name
 from tests.faults.places import OnServers
@@ -35,7 +36,7 @@ RATES = (1e-3, 2e-3, 4e-3, 8e-3)
 # Longer than a lease.
 _AWAY_SECONDS = 8.0
 # Of training at a time, where it is to be held at a step.
-_MOMENT_SECONDS = 0.05
+_MOMENT_SECONDS = 0.1
 _MEASURED = ("loss", "grad_norm", "learning_rate", "eval_loss", "mixed_loss")
 
 
@@ -122,10 +123,11 @@ def wait_for_step(studio: InThisProcess, job_id: int, step: int) -> None:
 
 @contextmanager
 def held_at(studio: InThisProcess, job_id: int, step: int, attempt: int) -> Iterator[None]:
-    """The job's process stands still from that step of that attempt on, and a few behind it. It runs for moments only and stands while
-    it is looked at: no machine is so fast that the run is over before."""
+    """The job's process stands still from that step of that attempt on, and a few behind it. Once it trains it runs for moments only and
+    stands while it is looked at: no machine is so fast that the run is over before."""
     child = child_of(owner_of(studio, job_id, attempt))
     until = time.monotonic() + PATIENCE_SECONDS
+    wait_for_step(studio, job_id, 1)
     child.suspend()
     try:
         while _step_of(studio, job_id) < step:
@@ -157,7 +159,11 @@ def owner_of(studio: InThisProcess, job_id: int, attempt: int = 1) -> int:
 
 def _step_of(studio: InThisProcess, job_id: int) -> int:
     """The furthest that was told of."""
-    return max((step for _kind, step in curve_of(studio, job_id)), default=0)
+    of_it = (JobEvent.job_id == job_id, JobEvent.kind == "metric")
+    with reading(studio.app.state.engine) as session:
+        return max(
+            (payload["step"] for payload in session.exec(select(JobEvent.payload).where(*of_it))), default=0
+        )
 
 
 def curve_of(studio: InThisProcess, job_id: int) -> dict[tuple[str, int], set[tuple[float | None, ...]]]:
