@@ -34,6 +34,14 @@ _ELSEWHERE: Final = N_(
     "%(key)s is chosen here with the data, the model or the mask settings: look at it there."
 )
 _NOT_TAKEN: Final = N_("%(key)s: %(value)s is nothing that can be trained here and is left out.")
+# Of several keys that are left out for the same reason: by the sentence about one.
+_OF_SEVERAL: Final = {
+    _NOT_TAKEN: N_("%(count)d values are nothing that can be trained here and are left out: %(keys)s."),
+    _ELSEWHERE: N_(
+        "%(count)d keys are chosen here with the data, the model or the mask settings; look at them there: %(keys)s."
+    ),
+    _NO_MEANING: N_("%(count)d keys have no meaning here and are left out: %(keys)s."),
+}
 _TWICE: Final = N_("lora_alpha is not in the file: LLaMA-Factory takes twice the rank then, %(value)d.")
 _WRONG: Final = N_("%(key)s is left out: %(reason)s")
 _ALIAS: Final = N_(
@@ -150,7 +158,7 @@ _OPTIMIZERS: Final = {"adamw_bnb_8bit": "adamw_8bit", "adamw_hf": "adamw_torch",
 
 @dataclass
 class ForeignConfig:
-    """`values` are fields of ours, unjudged; `notes` say what was left out, in the order of the file.
+    """`values` are fields of ours, unjudged; `notes` say what was left out, once a reason, keys in the order of the file.
 
     `keys` are those of the file that set each field. `name` and `purpose` are a recipe's of ours.
     """
@@ -161,6 +169,15 @@ class ForeignConfig:
     keys: dict[str, str] = field(default_factory=dict)
     name: str = ""
     purpose: str = ""
+    left_out: list[Sentence] = field(default_factory=list)
+
+    def tell_left_out(self) -> None:
+        """Notes of what was `left_out`, in one sentence where one reason has several keys."""
+        for template, of_several in _OF_SEVERAL.items():
+            same = [one for one in self.left_out if one.template == template]
+            keys = ", ".join(": ".join(map(str, one.values.values())) for one in same)
+            self.notes += same if len(same) < 2 else [Sentence.of(of_several, count=len(same), keys=keys)]
+        self.left_out = []
 
 
 class _Loader(yaml.SafeLoader):
@@ -220,6 +237,7 @@ def read_foreign(text: str) -> ForeignConfig:
             raise Invalid(_NO_YAML, field="config", reason=_short(error)) from error
         for name in read.values:
             read.keys.setdefault(name, key)
+    read.tell_left_out()
     if read.tool == "llamafactory":
         _scale(read)
     # A whole config of its own; a piece of one that was pasted may have left it out.
@@ -267,7 +285,7 @@ def _own(found: dict[str, Any]) -> tuple[ForeignConfig, dict[str, Any]]:
         )
     read = ForeignConfig("studio", name=str(found.get("name") or ""), purpose=str(found.get("purpose") or ""))
     for key in sorted(found.keys() - {OWN_KEY, "name", "purpose", "settings"}):
-        read.notes.append(Sentence.of(_NO_MEANING, key=key))
+        read.left_out.append(Sentence.of(_NO_MEANING, key=key))
     return read, {str(key): value for key, value in settings.items()}
 
 
@@ -292,13 +310,13 @@ def _take(read: ForeignConfig, key: str, value: Any) -> None:
     name = _NAMES[read.tool].get(key)
     if key in _SPECIAL and read.tool != "studio":
         if not _SPECIAL[key](read.values, value):
-            read.notes.append(Sentence.of(_NOT_TAKEN, key=key, value=str(value)[:80]))
+            read.left_out.append(Sentence.of(_NOT_TAKEN, key=key, value=str(value)[:80]))
     elif name is not None:
         _set(read, name, key, value)
     elif key in _CHOSEN_ELSEWHERE and read.tool != "studio":
-        read.notes.append(Sentence.of(_ELSEWHERE, key=key))
+        read.left_out.append(Sentence.of(_ELSEWHERE, key=key))
     else:
-        read.notes.append(Sentence.of(_NO_MEANING, key=key))
+        read.left_out.append(Sentence.of(_NO_MEANING, key=key))
 
 
 def _set(read: ForeignConfig, name: str, key: str, value: Any) -> None:
