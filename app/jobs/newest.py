@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Final, TypeVar, cast
 
+from sqlalchemy import ColumnElement
 from sqlmodel import Session, col, func, or_, select
 
 from app.jobs.events import KIND_OF, EvalPayload, EventKind, EventPayload, SamplePayload
@@ -92,9 +93,14 @@ def _newest(session: Session, job_ids: Sequence[int], kinds: tuple[EventKind, ..
 
 def _newest_true(session: Session, job_id: int, kind: str) -> JobEvent | None:
     """The newest event of a kind that none of the job's later attempts took back."""
-    restored = select(JobEvent).where(JobEvent.job_id == job_id, JobEvent.kind == EventKind.RESTORED)
-    statement = select(JobEvent).where(JobEvent.job_id == job_id, JobEvent.kind == kind)
-    for one in session.exec(restored):
-        step = col(JobEvent.payload)["step"].as_integer()
-        statement = statement.where(or_(col(JobEvent.seq) > one.seq, step <= one.payload["step"]))
+    statement = select(JobEvent).where(
+        JobEvent.job_id == job_id, JobEvent.kind == kind, *not_taken_back(session, job_id)
+    )
     return session.exec(statement.order_by(col(JobEvent.seq).desc()).limit(1)).first()
+
+
+def not_taken_back(session: Session, job_id: int) -> list[ColumnElement[bool]]:
+    """What events of steps of this job fulfil that no attempt so far took back by going on from an earlier step."""
+    restored = select(JobEvent).where(JobEvent.job_id == job_id, JobEvent.kind == EventKind.RESTORED)
+    step = col(JobEvent.payload)["step"].as_integer()
+    return [or_(col(JobEvent.seq) > one.seq, step <= one.payload["step"]) for one in session.exec(restored)]
