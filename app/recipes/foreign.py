@@ -8,12 +8,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
-import yaml
 from pydantic import ValidationError
 
 from app.core.errors import Invalid
 from app.core.i18n import say
 from app.recipes.config import TrainingConfig
+from app.recipes.strict_yaml import no_yaml, read_yaml
 from app.recipes.wrong_fields import wrong_values
 from app.sentences import N_, Sentence
 
@@ -44,15 +44,6 @@ _OF_SEVERAL: Final = {
 }
 _TWICE: Final = N_("lora_alpha is not in the file: LLaMA-Factory takes twice the rank then, %(value)d.")
 _WRONG: Final = N_("%(key)s is left out: %(reason)s")
-_ALIAS: Final = N_(
-    "This file repeats values by an alias (*%(name)s). Write them out where they are meant, then read it again."
-)
-
-_NO_YAML: Final = N_("This file is not valid YAML: %(reason)s")
-_BROKEN_AT: Final = N_(
-    "This file is not valid YAML from line %(line)d, column %(column)d on. Look at indentation, colons and quotes there."
-)
-_SAID_TWICE: Final = N_("This file says %(key)s twice, the second time in line %(line)d. Keep one of them.")
 _NO_ADAPTER: Final = N_("adapter is not in the file: Axolotl trains every weight then (use_peft: false).")
 
 # Keys that both tools call as we do.
@@ -180,51 +171,11 @@ class ForeignConfig:
         self.left_out = []
 
 
-class _Loader(yaml.SafeLoader):
-    """Without aliases: a few lines of them can stand for more than fits in memory. Without a key that is said twice: which of
-    both was meant only its author knows.
-    """
-
-    def construct_mapping(self, node: Any, deep: bool = False) -> Any:
-        seen: set[str] = set()
-        for key, _value in getattr(node, "value", ()):
-            if isinstance(key, yaml.ScalarNode) and key.value in seen:
-                line = key.start_mark.line + 1
-                raise Invalid(_SAID_TWICE, field="config", key=key.value[:80], line=line)
-            seen.add(key.value if isinstance(key, yaml.ScalarNode) else "")
-        return super().construct_mapping(node, deep=deep)
-
-    def compose_node(self, parent: Any, index: Any) -> Any:
-        if self.check_event(yaml.AliasEvent):
-            raise Invalid(_ALIAS, field="config", name=self.alias()[:80])
-        return super().compose_node(parent, index)
-
-    def alias(self) -> str:
-        """The name of the alias that comes next."""
-        event: Any = self.peek_event()  # type: ignore[no-untyped-call]
-        return str(event.anchor)
-
-    def construct_scalar(self, node: Any) -> Any:
-        value = super().construct_scalar(node)
-        # An escape may spell half a character, which no answer can hold.
-        value.encode()
-        return value
-
-
 def read_foreign(text: str) -> ForeignConfig:
     """A tool's YAML. Raises Invalid for what is no such file."""
     if len(text.encode()) > LARGEST_BYTES:
         raise Invalid(TOO_LARGE, field="config")
-    try:
-        found = _Loader(text).get_single_data()
-    except yaml.MarkedYAMLError as error:
-        # The parser's own words are for people who know its states; the place is for everybody.
-        mark = error.problem_mark or error.context_mark
-        if mark is None:
-            raise Invalid(_NO_YAML, field="config", reason=_short(error)) from error
-        raise Invalid(_BROKEN_AT, field="config", line=mark.line + 1, column=mark.column + 1) from error
-    except (yaml.YAMLError, RecursionError, ValueError) as error:
-        raise Invalid(_NO_YAML, field="config", reason=_short(error)) from error
+    found = read_yaml(text)
     if not isinstance(found, dict) or not all(isinstance(key, str) for key in found):
         raise Invalid(
             N_("A training config is a mapping of names to values; this file is none."), field="config"
@@ -234,7 +185,7 @@ def read_foreign(text: str) -> ForeignConfig:
         try:
             _take(read, key, value)
         except ValueError as error:  # a number of more digits than can be written
-            raise Invalid(_NO_YAML, field="config", reason=_short(error)) from error
+            raise no_yaml(error) from error
         for name in read.values:
             read.keys.setdefault(name, key)
     read.tell_left_out()
@@ -396,10 +347,3 @@ _SPECIAL: Final[Mapping[str, Callable[[dict[str, Any], Any], bool]]] = {
     "plugins": _plugins,
     **dict.fromkeys(_LIGER_PARTS, _liger_part),
 }
-
-
-def _short(error: Exception) -> str:
-    return " ".join(str(error).split())[:200]
-
-
-assert set(_LLAMAFACTORY.values()) | set(_AXOLOTL.values()) <= set(TrainingConfig.model_fields)
