@@ -14,6 +14,7 @@ from app.core.database import reading, transaction, utc_now
 from app.core.settings import Settings
 from app.core.storage import Storage
 from app.jobs import service as jobs
+from app.jobs.events import EventKind
 from app.jobs.handlers import Workplace
 from app.jobs.models import JobState
 from app.jobs.service import Claim, EventData
@@ -225,7 +226,7 @@ def test_what_an_attempt_took_back_before_a_tracker_heard_of_it_is_never_told(
     # The server is away while an attempt is lost at step 6 and another goes on from the checkpoint at step 4.
     measured(app, claim, range(3, 7))
     with transaction(app.state.engine) as session:
-        jobs.heartbeat(session, claim, lease_seconds=600, events=[("restored", {"step": 4})])
+        jobs.heartbeat(session, claim, lease_seconds=600, events=[(EventKind.RESTORED, {"step": 4})])
     measured(app, claim, range(5, 6))
     one.round()
     told = server.metrics(server.only_run())
