@@ -21,7 +21,7 @@ from app.accounts.models import ADDRESS_LENGTH, ApiToken, LoginSession, User
 from app.accounts.permissions import Permission
 from app.accounts.service import Actor
 from app.accounts.sessions import actor_of_cookie, csrf_token_of
-from app.accounts.tokens import actor_of_token, is_valid
+from app.accounts.tokens import actor_of_token, is_valid, why_refused
 from app.core.addresses import split_address
 from app.core.database import reading, utc_now
 from app.core.errors import PasswordDue, Refused, Unauthenticated
@@ -44,6 +44,8 @@ _CSRF_REFUSED: Final = N_(
 _CHANGE_FIRST: Final = N_(
     "Somebody else knows your password. Sign in with a browser and choose one of your own first."
 )
+_PAGE: Final = N_("API tokens count under /api and /v1. Leave the token out here, or ask the API.")
+_NO_BEARER: Final = N_("An API token is sent as: Authorization: Bearer sft_…")
 _SIGN_IN: Final = N_("Sign in first, or send an API token: Authorization: Bearer …")
 
 
@@ -159,11 +161,14 @@ def address_of(request: Request) -> str:
 def _authenticate_token(request: Request, authorization: str) -> None:
     scheme, _, secret = authorization.partition(" ")
     request.state.actor = None
-    if scheme.lower() == "bearer" and request.url.path.startswith(("/api/", "/v1/")):
-        with reading(request.app.state.engine) as session:
-            request.state.actor = actor_of_token(session, secret.strip())
-    if request.state.actor is None:
-        raise Unauthenticated(N_("The API token is unknown, expired or revoked."))
+    if not request.url.path.startswith(("/api/", "/v1/")):
+        raise Unauthenticated(_PAGE)
+    if scheme.lower() != "bearer":
+        raise Unauthenticated(_NO_BEARER)
+    with reading(request.app.state.engine) as session:
+        request.state.actor = actor_of_token(session, secret.strip())
+        if request.state.actor is None:
+            raise why_refused(session, secret.strip())
 
 
 def _check_origin(request: Request) -> None:

@@ -172,6 +172,21 @@ _NEEDED: Final = {
 }
 
 
+# The role of a token is its owner's when it was made, and never a higher one.
+_NEEDED_OF_TOKEN: Final = {
+    Role.REVIEWER: N_(
+        "This needs the role reviewer (%(permission)s). A token keeps the role that its owner had: if you have that one by now, make a new "
+        "token on the Account page, else ask an admin."
+    ),
+    Role.ENGINEER: N_(
+        "This needs the role engineer (%(permission)s). A token keeps the role that its owner had: if you have that one by now, make a new "
+        "token on the Account page, else ask an admin."
+    ),
+    Role.ADMIN: N_(
+        "This needs the role administrator (%(permission)s). A token keeps the role that its owner had: if you have that one by now, make "
+        "a new token on the Account page, else ask an admin."
+    ),
+}
 _NOT_THIS_TOKEN: Final = N_(
     "This token was made for less (%(permission)s). Make one that may on the Account page."
 )
@@ -202,9 +217,10 @@ def scope_refusal(permission: Permission) -> Refused:
     return Refused(_NO_TOKEN if no_token else _NOT_THIS_TOKEN, permission=permission.value)
 
 
-def refusal(permission: Permission) -> Refused:
+def refusal(permission: Permission, *, of_token: bool) -> Refused:
     """What whoever lacks the permission is told: the role that has it."""
-    return Refused(_NEEDED[RULES[permission].lowest], permission=permission.value)
+    needed = _NEEDED_OF_TOKEN if of_token else _NEEDED
+    return Refused(needed[RULES[permission].lowest], permission=permission.value)
 
 
 def permissions_by_role() -> list[tuple[Role, list[Rule]]]:

@@ -51,7 +51,7 @@ class Actor:
     def require(self, permission: Permission) -> None:
         """Raises Refused, naming the role that is needed or what the token lacks."""
         if not allows(self.role, permission):
-            raise refusal(permission)
+            raise refusal(permission, of_token=self.via == "token")
         if not self.may(permission):
             raise scope_refusal(permission)
 

@@ -11,10 +11,14 @@ from app.accounts.permissions import offered_scopes
 from app.accounts.service import SECRET_BYTES, Actor, digest, readable_name, record
 from app.accounts.who import name_by_token
 from app.core.database import utc_now
-from app.core.errors import Invalid, NotFound, Refused
+from app.core.errors import Invalid, NotFound, Refused, Unauthenticated
 from app.sentences import N_
 
 TOKEN_PREFIX: Final = "sft_"
+_UNKNOWN: Final = N_("Nobody has this API token. Copy it whole, or make a new one on the Account page.")
+_EXPIRED: Final = N_("The API token “%(name)s” expired on %(day)s. Make a new one on the Account page.")
+_REVOKED: Final = N_("The API token “%(name)s” was revoked on %(day)s. Make a new one on the Account page.")
+_CLOSED: Final = N_("The account of the API token “%(name)s” is closed. Ask an admin.")
 
 
 def create_token(
@@ -56,6 +60,20 @@ def actor_of_token(session: Session, secret: str) -> Actor | None:
         scope=token.scope,
         must_change_password=user.must_change_password,
     )
+
+
+def why_refused(session: Session, secret: str) -> Unauthenticated:
+    """What whoever sends a token is told that `actor_of_token` has nobody for. Only its holder knows its secret."""
+    token = token_of(session, secret)
+    if token is None:
+        return Unauthenticated(_UNKNOWN)
+    user = session.get(User, token.user_id)
+    if user is None or not user.is_active:
+        return Unauthenticated(_CLOSED, name=token.name)
+    if token.revoked_at is not None:
+        return Unauthenticated(_REVOKED, name=token.name, day=f"{token.revoked_at:%Y-%m-%d}")
+    assert token.expires_at is not None
+    return Unauthenticated(_EXPIRED, name=token.name, day=f"{token.expires_at:%Y-%m-%d}")
 
 
 def token_of(session: Session, secret: str) -> ApiToken | None:

@@ -10,7 +10,7 @@ from app.cli.options import JsonOption, WaitOption
 from app.cli.progress import JobProgress
 from app.client.pipeline import begin_base_model, ensure_base_model, require_known_base_model
 from app.client.waiting import JobEnded
-from app.core.console import print_json, print_table, say
+from app.core.console import Id, print_json, print_table, say
 from app.core.formatting import file_size, number
 from app.core.i18n import gettext as _
 
@@ -34,7 +34,7 @@ def list_models(url: UrlOption = "", as_json: JsonOption = False) -> None:
 
 def _row(one: BaseModelOut) -> list[object]:
     return [
-        one.id,
+        Id(one.id),
         one.name,
         _state(one),
         one.source.value,

@@ -13,7 +13,7 @@ from app.cli.progress import JobProgress
 from app.cli.sweeping import wait_for_sweep
 from app.client.rest import StudioClient
 from app.client.waiting import wait_for_job
-from app.core.console import CommandFailed, print_json, print_table, say
+from app.core.console import CommandFailed, Id, print_json, print_table, say
 from app.core.i18n import gettext as _
 from app.gates.reports import Judged, junit, junit_not_judged, markdown, markdown_not_judged, wanted
 from app.gates.schemas import GateOut, Need, SweepGateOut, figure
@@ -192,7 +192,7 @@ def _show_sweep(found: SweepGateOut, *, as_json: bool) -> None:
         rows: list[list[object]] = [
             [
                 "✓" if one.passed else "✗" if one.gate else "?",
-                f"{one.run_id} ★" if one.run_id == found.best_run_id else one.run_id,
+                f"{one.run_id} ★" if one.run_id == found.best_run_id else Id(one.run_id),
                 ", ".join(f"{name} {value}" for name, value in one.values.items()),
                 told_of(one),
             ]

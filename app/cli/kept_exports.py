@@ -10,7 +10,7 @@ from app.cli.exporting_runs import fetch_export
 from app.cli.options import JsonOption
 from app.cli.progress import JobProgress
 from app.client.waiting import require_success, wait_for_job
-from app.core.console import print_json, print_table, say
+from app.core.console import Id, print_json, print_table, say
 from app.core.formatting import file_size
 from app.core.i18n import gettext as _
 from app.exports.schemas import ExportOut
@@ -37,7 +37,7 @@ def list_exports(
 
 def _row(one: ExportOut) -> list[object]:
     return [
-        one.id,
+        Id(one.id),
         " ".join([one.kind, *(f"{name}={value}" for name, value in one.choices.items())]),
         one.job.status,
         file_size(sum(file.size_bytes for file in one.files)) if one.files else "–",

@@ -11,7 +11,7 @@ from app.cli.connection import UrlOption, connect
 from app.cli.options import DatasetOption, JsonOption
 from app.client.pipeline import require_dataset
 from app.client.rest import StudioClient
-from app.core.console import print_json, print_table, say
+from app.core.console import Id, print_json, print_table, say
 from app.core.i18n import gettext as _
 from app.jobs.models import JobState
 from app.recipe_book.schemas import RecipeOut
@@ -101,7 +101,7 @@ def _cell(row: BaseModel, name: str) -> object:
         value = None if value is None else value[part]
     if isinstance(value, list):
         return ", ".join(value)
-    return "" if value is None else value
+    return Id(value) if name.rsplit("_", 1)[-1] == "id" and value is not None else value
 
 
 def status(
@@ -117,7 +117,7 @@ def status(
             found, verdict, trackers = client.run(run), client.verdict(run), client.trackers(run)
             rows: list[list[object]] = [
                 [
-                    found.id,
+                    Id(found.id),
                     found.name,
                     found.job.status,
                     f"{verdict.word}: {verdict.detail}" if verdict else "",

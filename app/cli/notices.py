@@ -6,7 +6,7 @@ import typer
 
 from app.cli.connection import UrlOption, connect
 from app.cli.options import JsonOption
-from app.core.console import print_json, print_table, say
+from app.core.console import Id, print_json, print_table, say
 from app.core.i18n import gettext as _
 
 app = typer.Typer(help=_("Hear what has ended of what you started."), no_args_is_help=True)
@@ -27,7 +27,7 @@ def list_notices(
         return
     rows: list[list[object]] = [
         [
-            one.id,
+            Id(one.id),
             one.created_at,
             "" if one.read_at else _("New"),
             one.text,

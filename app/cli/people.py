@@ -16,7 +16,7 @@ from app.accounts import first_run, passwords, service
 from app.accounts.models import Role, User
 from app.cli.options import JsonOption
 from app.cli.serve import local_url
-from app.core.console import CommandFailed, load_settings, print_json, print_table, say
+from app.core.console import CommandFailed, Id, load_settings, print_json, print_table, say
 from app.core.database import reading, transaction
 from app.core.i18n import gettext as _
 from app.core.settings import Settings
@@ -39,7 +39,7 @@ def list_people(as_json: JsonOption = False) -> None:
         print_json(found)
         return
     columns = list(_COLUMNS)
-    print_table(columns, [[person[name] for name in columns] for person in found])
+    print_table(columns, [[Id(person["id"]), *(person[name] for name in columns[1:])] for person in found])
 
 
 @app.command("add", help=_("Add a person; prints the link with which they set their password."))

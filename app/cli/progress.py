@@ -86,6 +86,8 @@ class JobProgress:
         elif kind == EventKind.STATE and event.payload["state"] == "queued":
             self._phase = phase_name("queued")
             self._show(force=True)
+        elif kind == EventKind.RESTORED:
+            self._go_back(event.payload["step"])
         elif kind == EventKind.PROGRESS:
             self._advance(event)
         elif kind in {EventKind.METRIC, EventKind.EVAL}:
@@ -93,6 +95,13 @@ class JobProgress:
             self._show(force=kind == EventKind.EVAL, step=event.payload.get("step"))
         elif kind == EventKind.LOG and event.payload.get("level") in {"warning", "error"}:
             say(str(event.payload.get("message", "")))
+
+    def _go_back(self, step: int) -> None:
+        """A later attempt goes on after that step: figures of the lost one are true no more."""
+        self._figures = ""
+        if self._live is not None and self._task is not None:
+            self._live.update(self._task, completed=step)
+        self._show(force=True, step=step)
 
     def _advance(self, event: EventOut) -> None:
         if self._live is not None and self._task is not None:

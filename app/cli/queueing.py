@@ -6,7 +6,7 @@ import typer
 
 from app.cli.connection import UrlOption, connect
 from app.cli.options import JsonOption
-from app.core.console import print_json, print_table, say
+from app.core.console import Id, print_json, print_table, say
 from app.core.i18n import gettext as _
 from app.jobs.models import Priority
 from app.jobs.order import Move
@@ -83,15 +83,15 @@ def _show(found: QueueOut, *, as_json: bool) -> None:
         told = {"name": found.pause.created_by, "reason": found.pause.reason or "–"}
         say(_("The queue is paused by %(name)s: %(reason)s") % told)
     rows: list[list[object]] = [
-        [one.job.id, "–", one.job.status, _what(one), one.job.created_by, "", one.ends_at or "?"]
+        [Id(one.job.id), "–", one.job.status, _what(one), one.job.created_by, "", one.ends_at or "?"]
         for one in found.running
     ]
     rows += [
-        [one.job.id, "–", one.job.status, _what(one), one.job.created_by, "", ""] for one in found.paused
+        [Id(one.job.id), "–", one.job.status, _what(one), one.job.created_by, "", ""] for one in found.paused
     ]
     rows += [
         [
-            one.job.id,
+            Id(one.job.id),
             one.position,
             one.job.priority.value,
             _what(one),

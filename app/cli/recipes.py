@@ -88,6 +88,8 @@ def save(
             body["settings"] = {**seen.settings, **settings}
         if rename is not None:
             body["name"] = rename
+        # Who changed something else meanwhile is not in the way.
+        body["seen"] = {name: getattr(seen, name) for name in ("name", "purpose", "shared", "settings")}
         _print(client.change_recipe(name, {"version": seen.version or 0, **body}), as_json)
 
 

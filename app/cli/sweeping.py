@@ -25,7 +25,7 @@ from app.cli.preflighting import require_start, word_of
 from app.cli.training import prepare
 from app.client.pipeline import check_recipe, mixing_changes, new_idempotency_key, split_changes
 from app.client.rest import StudioClient
-from app.core.console import CommandFailed, print_json, print_table, say
+from app.core.console import CommandFailed, Id, print_json, print_table, say
 from app.core.formatting import duration, file_size, number
 from app.core.i18n import gettext as _
 from app.jobs.devices import ANY, parse_wish
@@ -129,11 +129,11 @@ def list_sweeps(url: UrlOption = "", as_json: JsonOption = False) -> None:
         return
     rows: list[list[object]] = [
         [
-            one.id,
+            Id(one.id),
             one.name,
             len(one.runs),
             _("done") if one.is_over else _("under way"),
-            one.best_run_id or "–",
+            Id(one.best_run_id) if one.best_run_id else "–",
         ]
         for one in found
     ]
@@ -262,7 +262,7 @@ def _print(sweep: SweepOut, *, as_json: bool) -> None:
     fields = [field for axis in sweep.axes for field in axis.fields]
     rows: list[list[object]] = [
         [
-            f"{run.run_id} ★" if run.run_id == sweep.best_run_id else run.run_id,
+            f"{run.run_id} ★" if run.run_id == sweep.best_run_id else Id(run.run_id),
             *(display(run.values.get(field)) for field in fields),
             run.status,
             number(run.best_eval_loss, 4),

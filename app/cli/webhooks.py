@@ -6,7 +6,7 @@ import typer
 
 from app.cli.connection import UrlOption, connect
 from app.cli.options import JsonOption
-from app.core.console import print_json, print_table, say
+from app.core.console import Id, print_json, print_table, say
 from app.core.i18n import gettext as _
 from app.notices.models import Format
 from app.notices.schemas import DeliveryOut, WebhookRequest
@@ -26,7 +26,7 @@ def list_webhooks(url: UrlOption = "", as_json: JsonOption = False) -> None:
         return
     print_table(
         ["id", "url", "format", "events"],
-        [[one.id, one.url, one.format.value, ", ".join(one.events)] for one in found],
+        [[Id(one.id), one.url, one.format.value, ", ".join(one.events)] for one in found],
     )
 
 
@@ -110,7 +110,7 @@ def _show(found: list[DeliveryOut], *, as_json: bool) -> None:
         print_json([one.model_dump(mode="json") for one in found])
         return
     rows: list[list[object]] = [
-        [one.id, one.event.value, one.state.value, one.attempts, one.error or one.status_code or ""]
+        [Id(one.id), one.event.value, one.state.value, one.attempts, one.error or str(one.status_code or "")]
         for one in found
     ]
     print_table(["id", _("event"), _("state"), _("attempts"), _("last answer")], rows)

@@ -242,7 +242,7 @@ class Connection:
         if status == HTTPStatus.NO_CONTENT or (response.is_success and is_json):
             return body
         if status == HTTPStatus.UNAUTHORIZED:
-            raise ServerRefused(self._token_text(), status=status, body=body)
+            raise ServerRefused(self._token_text(body), status=status, body=body)
         detail = body.get("detail") if isinstance(body, dict) else None
         if isinstance(detail, str) and detail:
             raise ServerRefused(detail, status=status, body=body)
@@ -266,12 +266,20 @@ class Connection:
         )
         return text % {"url": self.url, "fault": fault}
 
-    def _token_text(self) -> str:
+    def _token_text(self, body: Any) -> str:
         if "Authorization" not in self._http.headers:
             return _(
                 "The server at %(url)s wants a token. Make one on its account page and set SFT_STUDIO_TOKEN."
             ) % {"url": self.url}
-        return _unknown_token(self.url)
+        # What became of a token that it knows, it says itself.
+        reason = body.get("detail") if isinstance(body, dict) else None
+        if not isinstance(reason, str) or not reason:
+            return _unknown_token(self.url)
+        text = _(
+            "The server at %(url)s refuses the token: %(reason)s Set SFT_STUDIO_TOKEN to one that holds, or for a server on this machine "
+            "SFT_STUDIO_DATA to its data folder."
+        )
+        return text % {"url": self.url, "reason": reason}
 
 
 def _unknown_token(url: str) -> str:

@@ -34,7 +34,7 @@ _PROBLEM: Final[dict[str, Any]] = {
 }
 _STATUSES: Final = {
     "400": "The body cannot be read.",
-    "401": "No token, or one that is unknown, expired or revoked.",
+    "401": "No token, or one that is unknown, expired, revoked or of a closed account, which is said.",
     "403": "The role or the token's scope is not enough, or no token may do this.",
     "404": "There is nothing with this id.",
     "409": "It changed meanwhile, or its state does not allow this.",

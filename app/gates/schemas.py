@@ -89,7 +89,7 @@ class SweepGateOut(BaseModel):
 
 
 def figure(value: float) -> str:
-    """A number as sentences and tables write it: whole ones whole, others to six digits, by which a loss that is just above its limit
-    is told from it.
+    """A number as sentences and tables write it: in groups of digits, whole ones whole, others to six digits, by which a loss
+    that is just above its limit is told from it.
     """
-    return f"{value:.0f}" if float(value).is_integer() else f"{value:.6g}"
+    return f"{value:,.0f}" if float(value).is_integer() else f"{value:,.6g}"

@@ -248,21 +248,21 @@ class _Reader:
     def _opened(self, content: Records | Table, layout: Layout | None) -> _Opened:
         columns, mapping = self._source.columns, self._source.mapping
         if mapping:
-            return self._mapped(raw_records(content), content.kind, mapping)
+            return self._mapped(raw_records(content, mapping.columns), content.kind, mapping)
         if isinstance(content, Records):
             name = None if content.kind == "json" else content.kind
-            records = map(_as_object, content.records)
+            content = replace(content, records=map(_as_object, content.records))
             if layout:
-                return _Opened(records, name, layout)
+                return _Opened(content.records, name, layout)
             refusal = RecordRefused(say_of_mapping.CHAT) if content.kind == "chat" else None
-            return self._recognised(records, name, refusal)
+            return self._recognised(content, name, refusal)
         if columns:
             header = require_mapped_header(content.titles, columns.columns)
             return _Opened(read_table(content, header, self._limits), content.kind, columns.layout)
         known = get_header(content.titles)
         if known is None or (known.layout == "alpaca" and is_chained(content.names())):
             refusal = RecordRefused(say.CSV_COLUMNS, 1, found=shown(", ".join(content.titles), 80))
-            return self._recognised(raw_records(content), content.kind, refusal)
+            return self._recognised(content, content.kind, refusal)
         header = require_header(content.titles, self._source.train_field)
         self._saw_train_field |= "train" in header.columns
         return _Opened(read_table(content, header, self._limits), content.kind, header.layout)
@@ -275,11 +275,11 @@ class _Reader:
         return _Opened(mapped, name, "messages", notes, unread)
 
     def _recognised(
-        self, records: Iterator[Record | LineProblem], name: str | None, refusal: RecordRefused | None = None
+        self, content: Records | Table, name: str | None, refusal: RecordRefused | None = None
     ) -> _Opened:
         """Records of a known layout as they are; of an unknown one by the mapping that they suggest, if it is certain.
         Raises `refusal` where it is not; without one the layout's reader says what is wrong."""
-        first, records = _peek(records, SUGGESTED_FROM)
+        first, content = _peek(content, SUGGESTED_FROM)
         values = [record.value for record in first if isinstance(record, Record)]
         layout = get_layout(values[0]) if values and isinstance(values[0], Mapping) else None
         # Questions and answers that name the row before them are no dialogues one by one.
@@ -287,13 +287,14 @@ class _Reader:
         suggestion = None if is_known else suggest(values)
         if suggestion is not None and suggestion.certain:
             note = LineNote.of(say_of_mapping.RECOGNISED, layout=shown(suggestion.spoken, 120))
+            records = raw_records(content, suggestion.mapping.columns)
             return self._mapped(records, name or "messages", suggestion.mapping, note)
         if refusal is not None:
             raise refusal
         if values and not any(isinstance(value, Mapping) and get_layout(value) for value in values):
             # Saying it once is enough: it is a property of the file.
             return _Opened(iter(first[:1]), name)
-        return _Opened(records, name)
+        return _Opened(raw_records(content), name)
 
 
 def _telling(found: Iterator[_Found], tell: Callable[[], None]) -> Iterator[_Found]:
@@ -306,10 +307,11 @@ def _as_object(found: Record | LineProblem) -> Record | LineProblem:
     return replace(found, value=as_object(found.value)) if isinstance(found, Record) else found
 
 
-_Records = Iterator[Record | LineProblem]
-
-
-def _peek(records: _Records, count: int) -> tuple[list[Record | LineProblem], _Records]:
-    """The first records, and all of them again."""
-    first = list(islice(records, count))
-    return first, chain(first, records)
+def _peek(content: Records | Table, count: int) -> tuple[list[Record | LineProblem], Records | Table]:
+    """The first records, whatever is needed of them, and all of the content again."""
+    if isinstance(content, Records):
+        first = list(islice(content.records, count))
+        return first, replace(content, records=chain(first, content.records))
+    rows = list(islice(content.rows, count))
+    named = list(raw_records(replace(content, rows=iter(rows)), read=()))
+    return named, replace(content, rows=chain(rows, content.rows))

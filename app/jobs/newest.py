@@ -1,27 +1,26 @@
 """A job's events of one kind, read as what was told: the newest for pages, all of them for what is made of them."""
 
 from collections.abc import Sequence
-from typing import TypeVar, cast
+from typing import Final, TypeVar, cast
 
-from sqlmodel import Session, col, func, select
+from sqlalchemy import ColumnElement
+from sqlmodel import Session, col, func, or_, select
 
 from app.jobs.events import KIND_OF, EvalPayload, EventKind, EventPayload, SamplePayload
 from app.jobs.models import JobEvent
 
 PayloadT = TypeVar("PayloadT", bound=EventPayload)
 SteppedT = TypeVar("SteppedT", EvalPayload, SamplePayload)
+# Kinds of which each event is of a step of training.
+OF_A_STEP: Final = frozenset(
+    (EventKind.PROGRESS, EventKind.METRIC, EventKind.EVAL, EventKind.CHECKPOINT, EventKind.SAMPLE)
+)
 
 
 def last_event(session: Session, job_id: int, payload_type: type[PayloadT]) -> PayloadT | None:
-    """The newest event with such a payload, if any."""
-    statement = (
-        select(JobEvent.payload)
-        .where(JobEvent.job_id == job_id, JobEvent.kind == KIND_OF[payload_type])
-        .order_by(col(JobEvent.seq).desc())
-        .limit(1)
-    )
-    payload = session.exec(statement).first()
-    return cast(PayloadT | None, payload)
+    """The newest event with such a payload that is still true, if any: see `last_events`."""
+    kind = KIND_OF[payload_type]
+    return cast(PayloadT | None, last_events(session, [job_id], (kind,)).get((job_id, kind)))
 
 
 def all_events(session: Session, job_id: int, payload_type: type[PayloadT]) -> list[PayloadT]:
@@ -58,9 +57,28 @@ def told_until_restored(
 
 
 def last_events(
-    session: Session, job_ids: list[int], kinds: tuple[EventKind, ...]
+    session: Session, job_ids: Sequence[int], kinds: tuple[EventKind, ...]
 ) -> dict[tuple[int, str], EventPayload]:
-    """The newest event of each kind for many jobs at once (one query), by (job, kind)."""
+    """The newest event of each kind for many jobs at once, by (job, kind).
+
+    What an attempt told of steps behind the one from which a later attempt went on is taken back: the newest one before stands in
+    its place, or none.
+    """
+    found = {(event.job_id, event.kind): event for event in _newest(session, job_ids, kinds)}
+    for restored in _newest(session, job_ids, (EventKind.RESTORED,)) if OF_A_STEP.intersection(kinds) else ():
+        for kind in OF_A_STEP.intersection(kinds):
+            place = (restored.job_id, kind.value)
+            # What was told since is the newer attempt's own.
+            if place in found and found[place].seq < restored.seq:
+                event = _newest_true(session, *place)
+                if event is None:
+                    del found[place]
+                else:
+                    found[place] = event
+    return {place: cast(EventPayload, event.payload) for place, event in found.items()}
+
+
+def _newest(session: Session, job_ids: Sequence[int], kinds: tuple[EventKind, ...]) -> Sequence[JobEvent]:
     newest = (
         select(JobEvent.job_id, func.max(JobEvent.seq).label("seq"))
         .where(col(JobEvent.job_id).in_(job_ids), col(JobEvent.kind).in_(kinds))
@@ -70,6 +88,19 @@ def last_events(
     statement = select(JobEvent).join(
         newest, (col(JobEvent.job_id) == newest.c.job_id) & (col(JobEvent.seq) == newest.c.seq)
     )
-    return {
-        (event.job_id, event.kind): cast(EventPayload, event.payload) for event in session.exec(statement)
-    }
+    return session.exec(statement).all()
+
+
+def _newest_true(session: Session, job_id: int, kind: str) -> JobEvent | None:
+    """The newest event of a kind that none of the job's later attempts took back."""
+    statement = select(JobEvent).where(
+        JobEvent.job_id == job_id, JobEvent.kind == kind, *not_taken_back(session, job_id)
+    )
+    return session.exec(statement.order_by(col(JobEvent.seq).desc()).limit(1)).first()
+
+
+def not_taken_back(session: Session, job_id: int) -> list[ColumnElement[bool]]:
+    """What events of steps of this job fulfil that no attempt so far took back by going on from an earlier step."""
+    restored = select(JobEvent).where(JobEvent.job_id == job_id, JobEvent.kind == EventKind.RESTORED)
+    step = col(JobEvent.payload)["step"].as_integer()
+    return [or_(col(JobEvent.seq) > one.seq, step <= one.payload["step"]) for one in session.exec(restored)]

@@ -9,6 +9,7 @@ from app.core.i18n import say
 from app.core.routing import Router
 from app.core.web import Db
 from app.recipe_book.listing import list_recipes, look_at
+from app.recipe_book.merging import merged_draft
 from app.recipe_book.schemas import RecipeChangeIn, RecipeFileIn, RecipeImportedOut, RecipeIn, RecipeOut
 from app.recipe_book.sources import settings_of_recipe, settings_of_run
 from app.recipes.foreign import read_sound
@@ -86,13 +87,8 @@ def patch_recipe(
 ) -> RecipeOut:
     """Change an own or a shared recipe. Runs that used it keep what they were trained with."""
     row = require_own(session, actor, name)
-    draft = RecipeDraft(
-        row.name if body.name is None else body.name,
-        row.purpose if body.purpose is None else body.purpose,
-        row.settings.values if body.settings is None else body.settings,
-        row.is_shared if body.shared is None else body.shared,
-    )
-    changed = change_recipe(session, actor, row, draft, version=body.version)
+    draft, version = merged_draft(body, row)
+    changed = change_recipe(session, actor, row, draft, version=version)
     return RecipeOut.of(look_at(session, actor, judging, changed))
 
 

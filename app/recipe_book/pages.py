@@ -142,13 +142,14 @@ def share(
     session: Db,
     actor: CurrentActor,
     recipe_id: int,
-    version: Annotated[int, Form()],
     shared: Annotated[bool, Form()] = False,
 ) -> Response:
-    """For everybody here, or for oneself."""
+    """For everybody here, or for oneself. What else somebody changed meanwhile stays."""
     row = require_own(session, actor, recipe_id)
-    draft = RecipeDraft(row.name, row.purpose, row.settings.values, shared)
-    return _listed(change_recipe(session, actor, row, draft, version=version))
+    if row.is_shared != shared:
+        draft = RecipeDraft(row.name, row.purpose, row.settings.values, shared)
+        change_recipe(session, actor, row, draft, version=row.version)
+    return _listed(row)
 
 
 @router.post("/{recipe_id}/delete", response_model=None)

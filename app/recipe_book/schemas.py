@@ -86,10 +86,23 @@ class RecipeIn(BaseModel):
     run_id: int | None = None
 
 
-class RecipeChangeIn(BaseModel):
-    """What is to be otherwise; what is left out stays. `version` is the one that was seen: another meanwhile is a conflict.
+class RecipeSeenIn(BaseModel):
+    """What of a recipe was seen before it was changed: the fields of that name that it was read with."""
 
-    `settings` replace all that it set.
+    model_config = ConfigDict(extra="forbid")
+
+    name: _Name | None = None
+    purpose: _Purpose | None = None
+    settings: _Settings | None = None
+    shared: bool | None = None
+
+
+class RecipeChangeIn(BaseModel):
+    """What is to be otherwise; what is left out stays. `version` is the one that was seen.
+
+    `settings` replace all that it set. Where somebody else changed the recipe meanwhile, `seen` tells their changes from these: what
+    only one of both changed is taken from that one, each setting by itself, and what both changed is a conflict that names it. Without
+    `seen` another version is a conflict as a whole.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -99,6 +112,7 @@ class RecipeChangeIn(BaseModel):
     purpose: _Purpose | None = None
     settings: _Settings | None = None
     shared: bool | None = None
+    seen: RecipeSeenIn | None = None
 
 
 class RecipeFileIn(BaseModel):

@@ -8,12 +8,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
-import yaml
 from pydantic import ValidationError
 
 from app.core.errors import Invalid
 from app.core.i18n import say
 from app.recipes.config import TrainingConfig
+from app.recipes.strict_yaml import no_yaml, read_yaml
 from app.recipes.wrong_fields import wrong_values
 from app.sentences import N_, Sentence
 
@@ -34,17 +34,16 @@ _ELSEWHERE: Final = N_(
     "%(key)s is chosen here with the data, the model or the mask settings: look at it there."
 )
 _NOT_TAKEN: Final = N_("%(key)s: %(value)s is nothing that can be trained here and is left out.")
+# Of several keys that are left out for the same reason: by the sentence about one.
+_OF_SEVERAL: Final = {
+    _NOT_TAKEN: N_("%(count)d values are nothing that can be trained here and are left out: %(keys)s."),
+    _ELSEWHERE: N_(
+        "%(count)d keys are chosen here with the data, the model or the mask settings; look at them there: %(keys)s."
+    ),
+    _NO_MEANING: N_("%(count)d keys have no meaning here and are left out: %(keys)s."),
+}
 _TWICE: Final = N_("lora_alpha is not in the file: LLaMA-Factory takes twice the rank then, %(value)d.")
 _WRONG: Final = N_("%(key)s is left out: %(reason)s")
-_ALIAS: Final = N_(
-    "This file repeats values by an alias (*%(name)s). Write them out where they are meant, then read it again."
-)
-
-_NO_YAML: Final = N_("This file is not valid YAML: %(reason)s")
-_BROKEN_AT: Final = N_(
-    "This file is not valid YAML from line %(line)d, column %(column)d on. Look at indentation, colons and quotes there."
-)
-_SAID_TWICE: Final = N_("This file says %(key)s twice, the second time in line %(line)d. Keep one of them.")
 _NO_ADAPTER: Final = N_("adapter is not in the file: Axolotl trains every weight then (use_peft: false).")
 
 # Keys that both tools call as we do.
@@ -150,7 +149,7 @@ _OPTIMIZERS: Final = {"adamw_bnb_8bit": "adamw_8bit", "adamw_hf": "adamw_torch",
 
 @dataclass
 class ForeignConfig:
-    """`values` are fields of ours, unjudged; `notes` say what was left out, in the order of the file.
+    """`values` are fields of ours, unjudged; `notes` say what was left out, once a reason, keys in the order of the file.
 
     `keys` are those of the file that set each field. `name` and `purpose` are a recipe's of ours.
     """
@@ -161,53 +160,22 @@ class ForeignConfig:
     keys: dict[str, str] = field(default_factory=dict)
     name: str = ""
     purpose: str = ""
+    left_out: list[Sentence] = field(default_factory=list)
 
-
-class _Loader(yaml.SafeLoader):
-    """Without aliases: a few lines of them can stand for more than fits in memory. Without a key that is said twice: which of
-    both was meant only its author knows.
-    """
-
-    def construct_mapping(self, node: Any, deep: bool = False) -> Any:
-        seen: set[str] = set()
-        for key, _value in getattr(node, "value", ()):
-            if isinstance(key, yaml.ScalarNode) and key.value in seen:
-                line = key.start_mark.line + 1
-                raise Invalid(_SAID_TWICE, field="config", key=key.value[:80], line=line)
-            seen.add(key.value if isinstance(key, yaml.ScalarNode) else "")
-        return super().construct_mapping(node, deep=deep)
-
-    def compose_node(self, parent: Any, index: Any) -> Any:
-        if self.check_event(yaml.AliasEvent):
-            raise Invalid(_ALIAS, field="config", name=self.alias()[:80])
-        return super().compose_node(parent, index)
-
-    def alias(self) -> str:
-        """The name of the alias that comes next."""
-        event: Any = self.peek_event()  # type: ignore[no-untyped-call]
-        return str(event.anchor)
-
-    def construct_scalar(self, node: Any) -> Any:
-        value = super().construct_scalar(node)
-        # An escape may spell half a character, which no answer can hold.
-        value.encode()
-        return value
+    def tell_left_out(self) -> None:
+        """Notes of what was `left_out`, in one sentence where one reason has several keys."""
+        for template, of_several in _OF_SEVERAL.items():
+            same = [one for one in self.left_out if one.template == template]
+            keys = ", ".join(": ".join(map(str, one.values.values())) for one in same)
+            self.notes += same if len(same) < 2 else [Sentence.of(of_several, count=len(same), keys=keys)]
+        self.left_out = []
 
 
 def read_foreign(text: str) -> ForeignConfig:
     """A tool's YAML. Raises Invalid for what is no such file."""
     if len(text.encode()) > LARGEST_BYTES:
         raise Invalid(TOO_LARGE, field="config")
-    try:
-        found = _Loader(text).get_single_data()
-    except yaml.MarkedYAMLError as error:
-        # The parser's own words are for people who know its states; the place is for everybody.
-        mark = error.problem_mark or error.context_mark
-        if mark is None:
-            raise Invalid(_NO_YAML, field="config", reason=_short(error)) from error
-        raise Invalid(_BROKEN_AT, field="config", line=mark.line + 1, column=mark.column + 1) from error
-    except (yaml.YAMLError, RecursionError, ValueError) as error:
-        raise Invalid(_NO_YAML, field="config", reason=_short(error)) from error
+    found = read_yaml(text)
     if not isinstance(found, dict) or not all(isinstance(key, str) for key in found):
         raise Invalid(
             N_("A training config is a mapping of names to values; this file is none."), field="config"
@@ -217,9 +185,10 @@ def read_foreign(text: str) -> ForeignConfig:
         try:
             _take(read, key, value)
         except ValueError as error:  # a number of more digits than can be written
-            raise Invalid(_NO_YAML, field="config", reason=_short(error)) from error
+            raise no_yaml(error) from error
         for name in read.values:
             read.keys.setdefault(name, key)
+    read.tell_left_out()
     if read.tool == "llamafactory":
         _scale(read)
     # A whole config of its own; a piece of one that was pasted may have left it out.
@@ -267,7 +236,7 @@ def _own(found: dict[str, Any]) -> tuple[ForeignConfig, dict[str, Any]]:
         )
     read = ForeignConfig("studio", name=str(found.get("name") or ""), purpose=str(found.get("purpose") or ""))
     for key in sorted(found.keys() - {OWN_KEY, "name", "purpose", "settings"}):
-        read.notes.append(Sentence.of(_NO_MEANING, key=key))
+        read.left_out.append(Sentence.of(_NO_MEANING, key=key))
     return read, {str(key): value for key, value in settings.items()}
 
 
@@ -292,13 +261,13 @@ def _take(read: ForeignConfig, key: str, value: Any) -> None:
     name = _NAMES[read.tool].get(key)
     if key in _SPECIAL and read.tool != "studio":
         if not _SPECIAL[key](read.values, value):
-            read.notes.append(Sentence.of(_NOT_TAKEN, key=key, value=str(value)[:80]))
+            read.left_out.append(Sentence.of(_NOT_TAKEN, key=key, value=str(value)[:80]))
     elif name is not None:
         _set(read, name, key, value)
     elif key in _CHOSEN_ELSEWHERE and read.tool != "studio":
-        read.notes.append(Sentence.of(_ELSEWHERE, key=key))
+        read.left_out.append(Sentence.of(_ELSEWHERE, key=key))
     else:
-        read.notes.append(Sentence.of(_NO_MEANING, key=key))
+        read.left_out.append(Sentence.of(_NO_MEANING, key=key))
 
 
 def _set(read: ForeignConfig, name: str, key: str, value: Any) -> None:
@@ -378,10 +347,3 @@ _SPECIAL: Final[Mapping[str, Callable[[dict[str, Any], Any], bool]]] = {
     "plugins": _plugins,
     **dict.fromkeys(_LIGER_PARTS, _liger_part),
 }
-
-
-def _short(error: Exception) -> str:
-    return " ".join(str(error).split())[:200]
-
-
-assert set(_LLAMAFACTORY.values()) | set(_AXOLOTL.values()) <= set(TrainingConfig.model_fields)

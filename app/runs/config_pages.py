@@ -29,7 +29,7 @@ def config_page(request: Request) -> Response:
 @router.post("", response_model=None)
 @needs(Permission.RUN_START)
 def begin_with_config(request: Request, engine: AppEngine, view: View, given: GivenConfig) -> Response:
-    """The form, filled in as another tool's config says, with a note for each key that has no meaning here."""
+    """The form, filled in as another tool's config says, with a note for each reason for which keys are left out."""
     try:
         read = given.read()
     except Invalid as error:

@@ -1,6 +1,7 @@
 """Is this installation well? Each check looks at one thing and says in a sentence what is wrong and what helps."""
 
 import os
+import shlex
 import stat
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from app.base_models.models import ModelEntry
 from app.core.console import CommandFailed
 from app.core.database import reading, utc_now
 from app.core.errors import Invalid, StudioError
+from app.core.formatting import file_size
 from app.core.i18n import LOCALES, say, translations
 from app.core.i18n import gettext as _
 from app.core.settings import Settings
@@ -30,6 +32,7 @@ from app.recipes.liger import PACKAGES, version_of
 from app.runs.tracking import SETTINGS, UNFINISHED, TrackedRun
 from app.serving import preflight
 from app.serving.stored_rows import named_files, trouble_in
+from app.serving.token_copies import datasets_cache, find_token_copies, to_remove
 from app.trackers.choosing import trackers_of
 
 Level = Literal["ok", "warning", "failure"]
@@ -66,7 +69,7 @@ def examine(settings: Settings) -> list[Finding]:
             found += check(settings, engine)
     finally:
         engine.dispose()
-    return [*found, *_broker(settings), *_backends(settings), *_kernels(), *_quantizer(settings)]
+    return [*found, *_broker(settings), *_backends(settings), *_kernels(), *_quantizer(settings), *_copies()]
 
 
 def _folder(settings: Settings) -> Iterator[Finding]:
@@ -230,6 +233,24 @@ def _trackers(settings: Settings, engine: Engine) -> Iterator[Finding]:
             "No tracker is named (%(settings)s); TensorBoard's files are written beside every run's others."
         )
         yield Finding("trackers", "ok", text % {"settings": ", ".join(SETTINGS.values())})
+
+
+def _copies() -> Iterator[Finding]:
+    """They may be somebody's who trains an export here, so that removing them is a person's decision."""
+    found = find_token_copies()
+    if not found:
+        return
+    text = _(
+        "Copies of the tokens of runs lie in %(folder)s (folders: %(count)d, %(size)s), where no erasure reaches: other trainers left them "
+        "there in earlier versions, or with an export that was trained here. Where nobody trains with them any more: %(command)s"
+    )
+    values = {
+        "count": len(found),
+        "folder": datasets_cache(os.environ),
+        "size": file_size(sum(one.size_bytes for one in found)),
+        "command": shlex.join(["rm", "-r", *map(str, to_remove(found))]),
+    }
+    yield Finding("token_copies", "warning", text % values)
 
 
 def _broker(settings: Settings) -> Iterator[Finding]:

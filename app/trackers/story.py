@@ -10,6 +10,7 @@ from app.core.settings import Settings
 from app.core.storage import Storage
 from app.exports.card import CARD, PROVENANCE
 from app.jobs.models import Job, JobEvent
+from app.jobs.newest import not_taken_back
 from app.mask_settings.fields import write_settings
 from app.recipes.fields import display
 from app.runs.artifacts import artifacts
@@ -84,7 +85,7 @@ class Page:
 
 
 def points_after(session: Session, job: Job, seq: int, most: int) -> Page:
-    """The next so many."""
+    """The next so many, without what a later attempt has taken back by now: no tracker can take a step back that it was told."""
     until = job.event_count
     statement = (
         select(JobEvent)
@@ -93,6 +94,7 @@ def points_after(session: Session, job: Job, seq: int, most: int) -> Page:
             col(JobEvent.kind).in_(FIGURE_KINDS),
             col(JobEvent.seq) > seq,
             col(JobEvent.seq) <= until,
+            *not_taken_back(session, job.id or 0),
         )
         .order_by(col(JobEvent.seq))
         .limit(most)

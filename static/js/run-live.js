@@ -243,6 +243,8 @@
   /** @param {any} event */
   function restore(event) {
     curves.restore(event);
+    // The newest figures of the lost attempt stand above the chart.
+    tell("run:phase");
     lookAgain();
     judgeSoon();
     drawSoon();

@@ -89,8 +89,12 @@ def test_a_route_is_refused_exactly_where_the_table_says_so(
 def test_a_refusal_names_the_role_in_the_readers_language(
     annotator: Person, language: str, says: str
 ) -> None:
-    response = annotator.api.post("/api/v1/runs", json={}, headers={"Accept-Language": language})
+    response = annotator.browser.post("/api/v1/runs", json={}, headers={"Accept-Language": language})
     assert response.json()["detail"] == says
+    # Whoever got the role since has to make a new token.
+    told = annotator.api.post("/api/v1/runs", json={}, headers={"Accept-Language": language}).json()["detail"]
+    assert "(run.start)" in told or "（run.start）" in told
+    assert ("make a new token" in told) or ("创建新的令牌" in told)
 
 
 # What a role is offered that no lesser one is; whoever may do more is offered all of it.

@@ -1,13 +1,14 @@
 """Tokens: for a scope, never above their owner, shown with how to use them; the command line's own is renewed."""
 
 from datetime import timedelta
+from typing import Any
 
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 from sqlmodel import col, select
 
 from app.accounts.first_run import LOCAL_TOKEN_DAYS, local_token
-from app.accounts.models import ApiToken, Role, Scope
+from app.accounts.models import ApiToken, Role, Scope, User
 from app.accounts.permissions import offered_scopes
 from app.accounts.upkeep import renew_local_token
 from app.core.database import reading, transaction, utc_now
@@ -27,6 +28,41 @@ def test_a_token_does_what_its_scope_covers_and_says_what_it_lacks(app: FastAPI)
     assert curator.api.post("/api/v1/datasets", json={"name": "Calls"}).status_code == 201
     assert curator.api.post("/api/v1/datasets/1/versions").status_code == 403
     assert curator.api.delete("/api/v1/datasets/1").status_code == 403
+
+
+def test_a_token_that_holds_no_more_says_why_and_what_to_do_in_both_languages(app: FastAPI) -> None:
+    def told(client: TestClient, language: str = "en", **headers: str) -> str:
+        answer = client.get("/api/v1/datasets", headers={"Accept-Language": language, **headers})
+        assert (answer.status_code, answer.headers["www-authenticate"]) == (401, "Bearer")
+        detail: str = answer.json()["detail"]
+        return detail
+
+    person = make_person(app, Role.ENGINEER, "Li")
+
+    def change(**values: Any) -> None:
+        with transaction(app.state.engine) as session:
+            token = session.exec(select(ApiToken).where(ApiToken.name == "test")).one()
+            for name, value in values.items():
+                setattr(token, name, value)
+            session.add(token)
+
+    past = utc_now() - timedelta(days=1)
+    change(expires_at=past)
+    day = f"{past:%Y-%m-%d}"
+    assert told(person.api) == f"The API token “test” expired on {day}. Make a new one on the Account page."
+    assert told(person.api, "zh-CN") == f"API 令牌“test”已于 {day} 过期。请在账号页面创建新的令牌。"
+    change(revoked_at=past)
+    assert (
+        told(person.api) == f"The API token “test” was revoked on {day}. Make a new one on the Account page."
+    )
+    assert told(person.api, "zh-CN") == f"API 令牌“test”已于 {day} 被吊销。请在账号页面创建新的令牌。"
+    with transaction(app.state.engine) as session:
+        user = session.get_one(User, person.actor.user_id)
+        user.is_active = False
+        session.add(user)
+    assert told(person.api) == "The account of the API token “test” is closed. Ask an admin."
+    assert told(person.api, Authorization="Bearer sft_other").startswith("Nobody has this API token.")
+    assert "Bearer sft_" in told(person.api, Authorization="Basic c2Z0")
 
 
 def test_scopes_that_a_role_cannot_fill_are_not_offered(annotator: Person, engineer: Person) -> None:

@@ -90,6 +90,20 @@ def test_a_curve_of_one_point_or_none_can_be_drawn() -> None:
     assert curve.train == [(1, 2.5)]
 
 
+def test_an_attempt_that_goes_on_from_a_checkpoint_takes_back_what_the_lost_one_told(
+    terminal: Console,
+) -> None:
+    with DemoView(["Training"]) as view:
+        _tell(view)
+        view.event(_event("restored", step=5))
+        with terminal.capture() as capture:
+            terminal.print(view._render())
+        view.end("done well")
+    assert "5/20" in capture.get()
+    assert "1.5000" not in capture.get()
+    assert (view.curve.train[-1][0], view.curve.held_out) == (5, [])
+
+
 def test_a_port_in_use_gives_the_next_free_one_and_says_so(capsys: pytest.CaptureFixture[str]) -> None:
     console.stderr.cache_clear()
     with socket.create_server(("127.0.0.1", 0)) as taken:

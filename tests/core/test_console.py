@@ -1,13 +1,16 @@
 """What the command line says, in which language, and with which settings."""
 
+import ast
 import json
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from rich.cells import cell_len
 
 from app.core.console import (
     CommandFailed,
+    Id,
     fail_line,
     load_settings,
     locale_from_environment,
@@ -15,6 +18,7 @@ from app.core.console import (
     print_table,
 )
 from app.core.settings import get_settings
+from app.files import CODE_FOLDER
 
 
 def test_the_terminals_language_is_read_as_everywhere_on_unix() -> None:
@@ -55,3 +59,65 @@ def test_a_table_tells_moments_to_the_minute_by_the_clock_of_the_machine(
     moment = datetime(2026, 11, 29, 11, 40, 39, 539767).astimezone()
     print_table(["when"], [[moment.astimezone(UTC)]])
     assert capsys.readouterr().out.split("\n")[1].strip() == "2026-11-29 11:40"
+
+
+HEADS = ["id", "名称", "parameters", "loss", "ready", "words"]
+ROWS: list[list[object]] = [
+    [Id(1234567), "销售模型", 134515008, "0.4321", True, "short"],
+    [Id(8), "other", None, "–", False, "long words " * 12],
+]
+
+
+def test_numbers_stand_in_groups_at_the_right_and_ids_as_they_are_copied(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("COLUMNS", raising=False)
+    print_table(HEADS, ROWS)
+    head, first, second = capsys.readouterr().out.splitlines()
+    assert first.split() == ["1234567", "销售模型", "134,515,008", "0.4321", "yes", "short"]
+    # What is no terminal gets each row in a line of its own, without colour or blanks at its end.
+    assert second.split()[:5] == ["8", "other", "–", "no", "long"]
+    assert second.endswith("long words")
+    assert not {"\x1b", "…"} & set(head + first + second)
+    for name in ("id", "parameters", "loss"):
+        assert (
+            len({cell_len(line[: line.index(cell) + len(cell)]) for line, cell in _places(name, head, first)})
+            == 1
+        )
+    assert cell_len(first[: first.index("yes")]) == cell_len(second[: second.index("no ")])
+
+
+def _places(name: str, head: str, first: str) -> list[tuple[str, str]]:
+    cell = {"id": "1234567", "parameters": "134,515,008", "loss": "0.4321"}[name]
+    return [(head, name), (first, cell)]
+
+
+@pytest.mark.parametrize("width", [24, 60, 90])
+def test_a_narrow_terminal_has_every_word_within_its_width(
+    width: int, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", str(width))
+    print_table(HEADS, ROWS)
+    lines = capsys.readouterr().out.splitlines()
+    assert max(map(cell_len, lines)) <= width
+    assert any("134,515,008" in line for line in lines)
+    assert sum(line.count("long") for line in lines) == 12
+    assert ("parameters 134,515,008" in lines) == (width == 24)
+
+
+def test_an_empty_table_has_its_heads(capsys: pytest.CaptureFixture[str]) -> None:
+    print_table(["id", "name"], [])
+    assert capsys.readouterr().out == "id  name\n"
+
+
+def test_no_command_puts_a_bare_id_into_a_table() -> None:
+    bare = []
+    for path in (CODE_FOLDER / "app/cli").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            cells = node.elts if isinstance(node, ast.List) else []
+            bare += [
+                f"{path.name}:{cell.lineno}"
+                for cell in cells
+                if isinstance(cell, ast.Attribute) and (cell.attr == "id" or cell.attr.endswith("_id"))
+            ]
+    assert not bare, "an id in a table is Id(…), which is not written in groups of digits"

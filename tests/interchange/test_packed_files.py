@@ -15,6 +15,9 @@ import pytest
 from app.files import FULL
 from app.interchange import ImportLimits, LineNote, LineProblem, ParsedConversation, read_conversations
 from app.interchange.files.sheet_marks import find_marks
+from app.interchange.mapping.model import DialogueMapping
+from app.interchange.mapping.trying import Upload
+from app.interchange.reading import Source
 from tests.interchange.reading_aloud import LINE, read, read_all, the_problem
 from tests.support.disks import small_disk
 
@@ -83,13 +86,20 @@ def test_merged_cells_have_their_value_in_every_row_and_a_title_is_passed_over()
 
 def test_a_formula_whose_value_was_never_saved_is_named_and_one_with_a_value_is_read() -> None:
     data = workbook(
-        ["prompt", "response", "", "note"], ["a", "=1+1"], ["b", "c", "", "=2"], ["d", "=CONCAT(A2)"]
+        ["prompt", "response", "tags", "note"],
+        ["a", "=1+1"],
+        ["b", "c", "", "=2"],
+        ["d", "=CONCAT(A2)"],
+        ["e", "f", "=3"],
     )
+    # What stands in the column “note” is not read, so that its row comes in; the tags are.
     assert [(p.line, p.code) for p in read(data) if isinstance(p, LineProblem)] == [
         (2, "formula_unsaved"),
-        (3, "formula_unsaved"),
         (4, "formula_unsaved"),
+        (5, "formula_unsaved"),
     ]
+    taken = [one.conversation for one in read(data) if isinstance(one, ParsedConversation)]
+    assert [one["messages"][0]["content"] for one in taken] == ["b"]
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
         parts = {name: archive.read(name) for name in archive.namelist()}
     sheet = "xl/worksheets/sheet1.xml"
@@ -100,7 +110,45 @@ def test_a_formula_whose_value_was_never_saved_is_named_and_one_with_a_value_is_
         .replace(b"<v/>", b"<v>7</v>")
     )
     read_again = read_all(packed({**parts, sheet: saved}))
-    assert [c["messages"][1]["content"] for c in read_again] == ["7", "c", "7"]
+    assert [c["messages"][1]["content"] for c in read_again] == ["7", "c", "7", "f"]
+
+
+def test_a_formula_without_a_value_refuses_the_row_whose_mapping_reads_its_column_and_every_row_merged_below_it() -> (
+    None
+):
+    data = workbook(
+        ["number", "ask", "reply"],
+        ["=1", "a", "b"],
+        ["2", "=1+1", "c"],
+        ["3", None, "d"],
+        ["4", "e", "f"],
+        merged=("B3:B4",),
+    )
+    for columns, refused in (({}, [3, 4]), ({"labels": {"tags": "number"}}, [2, 3, 4])):
+        mapping = DialogueMapping(turns="pairs", question="ask", answer="reply", **columns)  # type: ignore[arg-type]
+        items = list(read_conversations(io.BytesIO(data), filename="a.xlsx", source=Source(mapping=mapping)))
+        assert [(p.line, p.code) for p in items if isinstance(p, LineProblem)] == [
+            (line, "formula_unsaved") for line in refused
+        ]
+        assert len([one for one in items if isinstance(one, ParsedConversation)]) == 4 - len(refused)
+
+
+def test_a_formula_without_a_value_is_no_hindrance_to_the_mapping_step_nor_to_a_mapping_that_is_certain() -> (
+    None
+):
+    sides = ("user", "assistant")
+    rows = [["=A1", str(number // 2), sides[number % 2], f"said {number}"] for number in range(8)]
+    data = workbook(["memo", "talker", "sender", "msg"], *rows)
+    sample = Upload(io.BytesIO(data), "a.xlsx").sample()
+    assert (sample.read, sample.problems) == (8, ())
+    assert [len(one["messages"]) for one in read_all(data)] == [2, 2, 2, 2]
+    rows[3][3] = "=A2"
+    refused = [
+        one
+        for one in read(workbook(["memo", "talker", "sender", "msg"], *rows))
+        if isinstance(one, LineProblem)
+    ]
+    assert [(one.line, one.code) for one in refused] == [(5, "formula_unsaved")]
 
 
 @pytest.mark.parametrize("piece", [b"<c ", b"<mergeCell ", b'r="A1" ', b'<c r="A1"><f>', b" "])

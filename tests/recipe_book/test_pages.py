@@ -176,9 +176,15 @@ def test_a_file_fills_in_the_form_with_its_notes_and_saves_nothing(engineer: Per
 
 def test_sharing_and_deleting_are_one_button_each(app: FastAPI, engineer: Person) -> None:
     save(engineer)
-    engineer.browser.post("/recipes/1/share", data={"version": "1", "shared": "false"})
+    engineer.browser.post("/recipes/1/share", data={"shared": "false"})
     assert "Calls Private" in visible_text(engineer.browser.get("/recipes").text)
     other = make_person(app, Role.ENGINEER, "Li")
+    # What somebody changed since the list was looked at stays, and is in nobody's way.
+    engineer.browser.post("/recipes/1/share", data={"shared": "true"})
+    assert other.api.patch("/api/v1/recipes/Calls", json={"version": 3, "purpose": "Li's"}).status_code == 200
+    assert engineer.browser.post("/recipes/1/share", data={"shared": "false"}).status_code == 303
+    told = engineer.api.get("/api/v1/recipes/Calls").json()
+    assert (told["purpose"], told["shared"], told["version"]) == ("Li's", False, 5)
     assert other.browser.post("/recipes/1/delete").status_code == 404
     assert engineer.browser.post("/recipes/1/delete").headers["location"] == "/recipes"
     assert "Calls" not in visible_text(engineer.browser.get("/recipes").text)

@@ -159,7 +159,8 @@ def test_an_exported_recipe_is_read_back_as_it_was_and_tells_what_it_does_not_kn
     )
     read = read_foreign(strange)
     assert read.values == {"lora_r": 8}
-    assert [note.values["key"] for note in read.notes] == ["author", "template", "depth"]
+    (note,) = read.notes
+    assert note.values["keys"] == "author, template, depth"
     for broken in ("sft_studio_recipe: 2\n", "sft_studio_recipe: 1\nsettings: [1]\n"):
         with pytest.raises(Invalid, match="another version of SFT Studio"):
             read_foreign(broken)

@@ -90,6 +90,9 @@ def test_a_part_that_is_looked_at_closely_grows_with_the_run_and_forgets_what_wa
         with page.expect_response("**/curves?from_step=*"):
             told(*(metric(step, 1.5) for step in range(POINTS - 49, POINTS - 39)))
         last_is("2,460", "1.500")
+        # The attempt after that goes on from an earlier one: what stands above the chart goes back too, before it measures anything.
+        told(("restored", {"step": 100}))
+        expect(page.locator("[data-live=loss]")).to_have_text("3.000")
 
 
 def test_a_part_that_is_looked_at_is_in_the_address_for_others_for_reloads_and_for_the_way_back(

@@ -72,6 +72,25 @@ def test_the_run_page_shows_phase_figures_config_and_escaped_log(
     assert "alert(1)" not in watched  # what a process prints is for engineers
 
 
+def test_list_header_and_queue_show_no_figure_that_a_later_attempt_took_back(
+    app: FastAPI, annotator: Person, storage: Storage
+) -> None:
+    run_id = running(
+        app,
+        storage,
+        *(progress(20, 120), metric(20, 1.875), ("eval", {"step": 20, "eval_loss": 1.75})),
+        *(progress(40, 120), metric(40, 1.127), ("eval", {"step": 40, "eval_loss": 1.253})),
+        ("restored", {"step": 20}),
+        name="Lost once",
+    )
+    for address in ("/runs", f"/runs/{run_id}/status", "/queue"):
+        text = visible_text(annotator.browser.get(address).text)
+        assert re.search(r"(20/120|Step 20 of 120)", text), address
+        assert not re.search(r"(40/120|Step 40 of 120|1\.127|1\.253)", text), address
+    for address in ("/runs", f"/runs/{run_id}"):  # in whose log the lost attempt stays, as it was
+        assert "1.875" in visible_text(annotator.browser.get(address).text)
+
+
 def test_a_failed_run_tells_the_reason_and_links_to_the_remedy(
     app: FastAPI, engineer: Person, storage: Storage
 ) -> None:

@@ -1,5 +1,6 @@
 """The doctor finds each thing that is broken, names it, and ends with an exit code; a sound installation is well."""
 
+import json
 import shutil
 import sqlite3
 from collections.abc import Callable
@@ -13,6 +14,7 @@ from sqlmodel import select
 from app.base_models.models import ModelEntry
 from app.core.database import transaction, utc_now
 from app.core.settings import Settings
+from app.interop.token_files import COLUMNS
 from app.jobs.models import Job, JobState
 from app.serving.doctor import examine
 from app.trackers.wandb import is_installed
@@ -43,8 +45,8 @@ def looked_at(settings: Settings, **more: str) -> tuple[Outcome, dict[str, str]]
     return told, {one["check"]: one["level"] for one in told.json}
 
 
-def test_a_sound_installation_is_well(sound: Settings) -> None:
-    told, levels = looked_at(sound)
+def test_a_sound_installation_is_well(sound: Settings, tmp_path: Path) -> None:
+    told, levels = looked_at(sound, HF_HOME=str(tmp_path))
     assert told.code == 0, told.stdout
     assert set(levels.values()) <= {"ok", "warning"}
     assert {
@@ -186,3 +188,44 @@ def test_a_tracker_that_cannot_be_told_is_a_warning_and_no_failure(sound: Settin
     assert wrong.code == 1
     assert "SFT_STUDIO_MLFLOW_URI must be a whole address" in wrong.error
     assert "pw" not in wrong.error
+
+
+def test_copies_of_tokens_in_the_cache_of_other_trainers_are_told_with_their_removal_and_nobody_elses(
+    sound: Settings, tmp_path: Path
+) -> None:
+    cache = tmp_path / "huggingface" / "datasets"
+    columns = {
+        name: {"feature": {"dtype": kind, "_type": "Value"}, "_type": "List"}
+        for name, kind in COLUMNS.items()
+    }
+    others = {**columns, "labels": {"feature": {"dtype": "int64", "_type": "Value"}, "_type": "List"}}
+    told: dict[str, object] = {
+        "parquet/default-1": {"features": columns},
+        "parquet/default-2": {"features": others},
+        "parquet/default-3": {"features": {**columns, "text": {"dtype": "string"}}},
+        "parquet/default-4": [],
+    }
+    for name, info in told.items():
+        folder = cache / name / "0.0.0" / "f00"
+        folder.mkdir(parents=True)
+        (folder / "dataset_info.json").write_text(json.dumps(info))
+        (folder / "parquet-train.arrow").write_bytes(b"x" * 3_000)
+    told_by, levels = looked_at(sound, HF_HOME=str(tmp_path / "huggingface"))
+    assert (told_by.code, levels["token_copies"]) == (0, "warning")
+    (text,) = (one["detail"] for one in told_by.json if one["check"] == "token_copies")
+    assert "(folders: 1, " in text
+    assert text.endswith(f"rm -r {cache / 'parquet' / 'default-1'}")
+    shutil.rmtree(cache / "parquet" / "default-1")
+    assert "token_copies" not in looked_at(sound, HF_HOME=str(tmp_path / "huggingface"))[1]
+    assert all((cache / f"parquet/default-{number}").is_dir() for number in (2, 3, 4))
+    # Where nothing else is left, the folder goes as a whole.
+    shutil.copytree(cache / "parquet", tmp_path / "ours" / "datasets" / "parquet")
+    for number in (2, 3, 4):
+        folder = tmp_path / f"ours/datasets/parquet/default-{number}/0.0.0/f00"
+        (folder / "dataset_info.json").write_text(json.dumps({"features": columns}))
+    (whole,) = (
+        one["detail"]
+        for one in looked_at(sound, HF_HOME=str(tmp_path / "ours"))[0].json
+        if one["check"] == "token_copies"
+    )
+    assert whole.endswith(f"rm -r {tmp_path / 'ours/datasets/parquet'}")

@@ -14,6 +14,7 @@ from app.core.database import reading, transaction, utc_now
 from app.core.settings import Settings
 from app.core.storage import Storage
 from app.jobs import service as jobs
+from app.jobs.events import EventKind
 from app.jobs.handlers import Workplace
 from app.jobs.models import JobState
 from app.jobs.service import Claim, EventData
@@ -213,6 +214,25 @@ def test_a_server_that_is_away_is_tried_ever_more_slowly_and_told_the_rest_when_
         "failures": 0,
         "detail": "",
     }
+
+
+def test_what_an_attempt_took_back_before_a_tracker_heard_of_it_is_never_told(
+    app: FastAPI, storage: Storage, server: MlflowServer
+) -> None:
+    _run_id, claim = begun(app, storage)
+    measured(app, claim, range(1, 3))
+    one = teller(app, storage)
+    one.round()
+    # The server is away while an attempt is lost at step 6 and another goes on from the checkpoint at step 4.
+    measured(app, claim, range(3, 7))
+    with transaction(app.state.engine) as session:
+        jobs.heartbeat(session, claim, lease_seconds=600, events=[(EventKind.RESTORED, {"step": 4})])
+    measured(app, claim, range(5, 6))
+    one.round()
+    told = server.metrics(server.only_run())
+    assert [step for step, _loss in told["train/loss"]] == [1, 2, 3, 4, 5]
+    assert [step for step, _loss in told["eval/loss"]] == [2, 5]
+    assert row(app).step == 5
 
 
 @pytest.mark.parametrize("when", ["while it goes on", "at its end"])

@@ -46,6 +46,11 @@ class LossCurve:
             if isinstance(value, int | float):
                 points.append((step, float(value)))
 
+    def restore(self, step: int) -> None:
+        """Take back what a lost attempt told of later steps."""
+        for points in (self.train, self.held_out):
+            points[:] = [point for point in points if point[0] <= step]
+
     def render(self, width: int, last_step: int = 0) -> Text:
         """The curve in characters, with room for the steps still to come."""
         figure = plotext.figure
@@ -140,6 +145,9 @@ class DemoView:
             self._step, self._total = event.payload.get("step", 0), event.payload.get("total_steps", 0)
             left = event.payload.get("eta_seconds")
             self._left = _("%(time)s left") % {"time": duration(left)} if left else ""
+        elif kind == EventKind.RESTORED:
+            self._step, self._figures, self._left = event.payload["step"], "", ""
+            self.curve.restore(self._step)
         elif kind in {EventKind.METRIC, EventKind.EVAL}:
             self.curve.add(event)
             self._figures = figures(event) or self._figures

@@ -6,6 +6,7 @@ from rich.cells import set_cell_size
 from rich.console import Console
 from rich.text import Text
 
+from app.core.formatting import number
 from app.core.i18n import gettext as _
 from app.core.i18n import say
 from app.mask_checks.report import MaskReport
@@ -62,7 +63,7 @@ def print_report(report: MaskReport) -> None:
     """The counts, the checks and the first failures."""
     console = _console()
     for name, label in _COUNTS.items():
-        console.print(f"{set_cell_size(_(label), _LABEL_CELLS)}{getattr(report, name)}")
+        console.print(f"{set_cell_size(_(label), _LABEL_CELLS)}{number(getattr(report, name))}")
     cut, digest = _("truncated"), _("hash")
     truncated = _("%(tokens)d tokens in %(samples)d samples") % {
         "tokens": report.truncated_tokens,

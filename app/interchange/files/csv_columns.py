@@ -61,6 +61,11 @@ class Header:
         return set(self.columns) >= _PER_MESSAGE
 
     @property
+    def read(self) -> frozenset[int]:
+        """The columns, from 0, whose names mean something."""
+        return frozenset(place for place, name in enumerate(self.columns) if not name.startswith("“"))
+
+    @property
     def layout(self) -> Literal["messages", "alpaca"]:
         """The layout of the records that the rows become."""
         return "messages" if self.per_message or _WHOLE & set(self.columns) else "alpaca"

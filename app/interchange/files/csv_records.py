@@ -34,17 +34,18 @@ class _Row:
 
 def read_table(table: Table, header: Header, limits: ImportLimits) -> Iterator[Record | LineProblem]:
     """One record per conversation, with the fields of the messages layout or of the Alpaca layout."""
-    rows = (
-        row
-        if isinstance(row, LineProblem)
-        else _Row(row.line, dict(zip(header.columns, row.cells, strict=False)))
-        for row in table.rows
-    )
+    rows = (row if isinstance(row, LineProblem) else _named(row, header) for row in table.rows)
     if header.per_message:
         yield from _gather(rows, limits)
         return
     for row in rows:
         yield Record(row.line, _present(row.cells)) if isinstance(row, _Row) else row
+
+
+def _named(row: Row, header: Header) -> _Row | LineProblem:
+    if row.unsaved and (problem := row.unreadable(header.read)):
+        return problem
+    return _Row(row.line, dict(zip(header.columns, row.cells, strict=False)))
 
 
 class _TextLines:

@@ -213,12 +213,19 @@ def _whole_lines(head: bytes) -> list[bytes]:
     return [line for line in whole if line.strip()][:_CHAT_LINES]
 
 
-def raw_records(content: Records | Table) -> Iterator[Record | LineProblem]:
-    """The rows of a table as records under the names of its columns; records as they are."""
+def raw_records(
+    content: Records | Table, read: Collection[str] | None = None
+) -> Iterator[Record | LineProblem]:
+    """The rows of a table as records under the names of its columns; records as they are. `read`: the columns whose values are needed,
+    all where nobody has said; a row is refused that lacks one of them, though something stands there.
+    """
     if isinstance(content, Records):
         return content.records
     names = content.names()
+    needed = {place for place, name in enumerate(names) if read is None or name in read}
     return (
-        row if isinstance(row, LineProblem) else Record(row.line, dict(zip(names, row.cells, strict=False)))
+        row
+        if isinstance(row, LineProblem)
+        else row.unreadable(needed) or Record(row.line, dict(zip(names, row.cells, strict=False)))
         for row in content.rows
     )

@@ -28,10 +28,10 @@ _OVERLAP: Final = 32 * 1024  # no cell with a formula is longer, for a formula h
 @dataclass
 class SheetMarks:
     """`merged`: by the first row of cells merged below each other, their column (from 0) and last row; `formulas`: the rows
-    that hold a formula without a value, and of each the column and the name of the first such cell."""
+    that hold formulas without a value, and of each such cell the column and the name."""
 
     merged: dict[int, list[tuple[int, int]]] = field(default_factory=dict)
-    formulas: dict[int, tuple[int, str]] = field(default_factory=dict)
+    formulas: dict[int, dict[int, str]] = field(default_factory=dict)
 
     def look_at(self, xml: bytes) -> None:
         """A piece of the XML."""
@@ -41,7 +41,7 @@ class SheetMarks:
                 if (place := (_column(letters), int(last))) not in found:
                     found.append(place)
         for letters, row in _FORMULA.findall(xml):
-            self.formulas.setdefault(int(row), (_column(letters), f"{letters.decode()}{int(row)}"))
+            self.formulas.setdefault(int(row), {})[_column(letters)] = f"{letters.decode()}{int(row)}"
 
 
 def find_marks(stream: IO[bytes]) -> SheetMarks:

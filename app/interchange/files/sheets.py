@@ -1,7 +1,8 @@
 """Rows of an Excel workbook: of its first sheet that holds a table, cell by cell as text. Sheets with a few words for the reader, with
 columns and nothing below, and hidden ones come after those.
 
-Formulas are read as the values that Excel saved with them, and a row with one that has none is refused. Cells that are merged
+Formulas are read as the values that Excel saved with them, and a row with one that has none says so: it is
+refused where that column is read. Cells that are merged
 below each other have their value in every row, as a person reads them. A title above the columns is passed over. What a
 workbook unpacks to is bounded before it is opened, and rows are read one by one.
 """
@@ -136,30 +137,43 @@ def _find_start(sheet: Any) -> _Start | None:
 
 
 def _rows(sheet: Any, first: int, width: int, marks: SheetMarks) -> Iterator[Row | LineProblem]:
-    merged: dict[int, tuple[int, str]] = {}  # by column: the last row and the value
+    merged: dict[int, _Merged] = {}  # by column
     try:
         rows = sheet.iter_rows(min_row=first, max_row=_ROWS, max_col=width, values_only=True)
         for number, cells in enumerate(rows, first):
-            texts = list(map(_text, cells))
-            formula = marks.formulas.get(number)
-            if formula and formula[0] < width:
-                yield LineProblem.of(say.FORMULA_UNSAVED, number, cell=formula[1])
-            elif any(texts):
-                yield Row(number, tuple(_filled(texts, number, merged)))
+            texts, unsaved = list(map(_text, cells)), marks.formulas.get(number, {})
+            if any(texts) or any(column < width for column in unsaved):
+                texts, unsaved = _filled(texts, unsaved, number, merged)
+                yield Row(number, tuple(texts), tuple(sorted(unsaved.items())))
             for column, last in marks.merged.get(number, ()):
                 if column < len(texts):
-                    merged[column] = (last, texts[column])
+                    merged[column] = _Merged(last, texts[column], unsaved.get(column, ""))
     except _BROKEN:
         raise RecordRefused(say.WORKBOOK_BROKEN) from None
 
 
-def _filled(texts: list[str], number: int, merged: dict[int, tuple[int, str]]) -> list[str]:
-    for column, (last, value) in list(merged.items()):
-        if number > last:
+@dataclass(frozen=True)
+class _Merged:
+    """Cells merged below each other: their last row, their value, and the name of the first where that is a formula without one."""
+
+    last: int
+    value: str
+    unsaved: str
+
+
+def _filled(
+    texts: list[str], unsaved: dict[int, str], number: int, merged: dict[int, _Merged]
+) -> tuple[list[str], dict[int, str]]:
+    """A row's cells and formulas, with those of what is merged above it."""
+    unsaved = dict(unsaved)
+    for column, above in list(merged.items()):
+        if number > above.last:
             del merged[column]
         elif not texts[column]:
-            texts[column] = value
-    return texts
+            texts[column] = above.value
+            if above.unsaved:
+                unsaved.setdefault(column, above.unsaved)
+    return texts, unsaved
 
 
 def _text(value: Any) -> str:

@@ -2,19 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from typing import Literal
 
+from app.interchange.sentences import files as say
 from app.interchange.sentences.problems import LineProblem
 
 
 @dataclass(frozen=True)
 class Row:
-    """One row: the line where it begins (of a workbook: its number), its cells as text."""
+    """One row: the line where it begins (of a workbook: its number), its cells as text. `unsaved`: column (from 0) and name of those
+    cells that hold a formula whose value nobody knows, empty though they are not.
+    """
 
     line: int
     cells: tuple[str, ...]
+    unsaved: tuple[tuple[int, str], ...] = ()
+
+    def unreadable(self, columns: Collection[int]) -> LineProblem | None:
+        """Why it cannot be read where these columns are, if it cannot."""
+        for column, cell in self.unsaved:
+            if column in columns:
+                return LineProblem.of(say.FORMULA_UNSAVED, self.line, cell=cell)
+        return None
 
 
 @dataclass(frozen=True)

@@ -93,6 +93,6 @@ class Upload:
         for file in files_in(self.stream, self.filename, self.limits, whole=False):
             if not isinstance(file, LineNote):
                 opening = Opening(file.name, self.limits, "auto", self.encoding, _ANY, beginning)
-                yield from raw_records(opening.open(file.stream))
+                yield from raw_records(opening.open(file.stream), read=())
                 return
         raise RecordRefused(say.NO_RECORDS)
