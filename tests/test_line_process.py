@@ -7,10 +7,10 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-import psutil
 import pytest
 
 from app.line_process import LineProcess
+from tests.support.processes import runs
 
 ECHO = "import sys\nfor line in sys.stdin: print(line, end='', flush=True)"
 # Starts one that outlives it and holds its output open, and tells its number.
@@ -28,11 +28,6 @@ def running(code: str, *, keeps_words: bool = False) -> Iterator[LineProcess]:
         yield process
     finally:
         process.close()
-
-
-def gone(pid: int) -> bool:
-    """A process that nobody waited for yet is gone as well."""
-    return not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
 
 
 def becomes(condition: Callable[[], bool]) -> bool:
@@ -98,7 +93,7 @@ def test_whatever_it_started_ends_with_it_and_holds_no_reader_up() -> None:
         reader = threading.Thread(target=lambda: list(told))
         reader.start()
         assert process.wait(60) == 0
-        assert becomes(lambda: gone(left_behind))
+        assert becomes(lambda: not runs(left_behind))
         reader.join(60)
         assert not reader.is_alive()
 
@@ -108,7 +103,7 @@ def test_one_that_is_forgotten_is_ended() -> None:
     pid = process.pid
     del process
     gc.collect()
-    assert not psutil.pid_exists(pid)
+    assert not runs(pid)
 
 
 def test_its_last_words_are_kept_and_too_many_do_not_hold_it_up() -> None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tests.faults.studio import hasty
+from tests.faults.studio import hasty, patient
 from tests.support.disks import SmallDisk, mounted_disk
 from tests.support.installation import InThisProcess, Studio, installed, prepare
 from tests.support.servers import StoppablePostgres, StoppableRedis, stoppable_postgres, stoppable_redis
@@ -65,6 +65,6 @@ Place = Callable[[Path], AbstractContextManager[Any]]
 
 def ready_check(studio: Studio, folder: Path) -> dict[str, Any]:
     """A finished, green check of a small version with a tiny model, which every run of a campaign starts from."""
-    with running_worker(studio.settings):
+    with running_worker(patient(studio)):
         model = prepare(studio, tiny_llama_folder(small_model_folder(), folder / "tiny"))
         return studio.check(studio.version(12), model)

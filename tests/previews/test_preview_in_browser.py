@@ -29,7 +29,8 @@ def test_pointing_links_tokens_turns_and_letters(
     token.hover()
     expect(line).to_have_class("mask-line is-linked")
     assert json.loads(inspected(page, "text")) == " people"
-    assert inspected(page, "label") == inspected(page, "id") == token.get_attribute("data-id")
+    expect(token).to_have_attribute("data-id", inspected(page, "id"))
+    assert inspected(page, "label") == inspected(page, "id")
     assert (inspected(page, "role"), inspected(page, "turn")) == ("Assistant", "2")
     assert marked_letters(page) == " people"
 
@@ -73,7 +74,7 @@ def test_the_keyboard_walks_tokens_borders_and_turns(
     page.keyboard.press("Control+Home")
     page.keyboard.press("ArrowDown")
     assert int(inspected(page, "index")) > 0
-    assert "Token" in page.locator("[data-announcer]").inner_text()
+    expect(page.locator("[data-announcer]")).to_contain_text("Token")
 
 
 def test_a_link_to_a_token_brings_it_into_view_with_the_focus(
@@ -110,7 +111,7 @@ def test_every_setting_renders_anew_without_a_page_load(
         " slider.dispatchEvent(new Event(n, { bubbles: true })); }"
     )
     expect(page.locator(".token-cut-line")).to_have_count(1)
-    assert page.locator("#field-max_length").input_value() == "50"
+    expect(page.locator("#field-max_length")).to_have_value("50")
     page.locator("#field-max_length").fill("")
     page.locator("#field-max_length").press("Tab")
     expect(page.locator(".token-cut-line")).to_have_count(0)

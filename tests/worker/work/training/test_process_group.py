@@ -3,6 +3,7 @@
 import functools
 import itertools
 import math
+import os
 import signal
 import subprocess
 import sys
@@ -16,6 +17,7 @@ import torch
 from safetensors.torch import load_file
 
 from tests.support import small_runs
+from tests.support.processes import below
 from tests.worker.conftest import Recorder
 from tests.worker.work import doing
 from worker import memory_kills
@@ -107,11 +109,7 @@ class AtFirstStep(Recorder):
 
 
 def others() -> list[psutil.Process]:
-    return [
-        child
-        for child in psutil.Process().children()
-        if "worker.work.training.other_process" in child.cmdline()
-    ]
+    return below(os.getpid(), "worker.work.training.other_process")
 
 
 @pytest.mark.parametrize("stop", ["save", "cancel"])
