@@ -44,7 +44,7 @@ def embedded(folder: Path) -> Iterator[InThisProcess]:
 def on_servers(folder: Path) -> Iterator[OnServers]:
     """As several machines share it: two workers have room for a run each."""
     with (
-        stoppable_postgres(folder / "postgres") as postgres,
+        stoppable_postgres() as postgres,
         stoppable_redis(folder) as redis,
         installed(
             hasty(folder, database_url=postgres.url, redis_url=redis.url, training_per_device=2)

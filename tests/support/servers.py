@@ -1,8 +1,10 @@
 """Real PostgreSQL and Redis servers from their wheels, started once for a test session."""
 
 import os
+import shutil
 import socket
 import subprocess
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -53,14 +55,26 @@ def _begun(folder: Path) -> PostgresServer:
 
 
 @contextmanager
-def running_postgres(folder: Path) -> Iterator[str]:
-    """URL of a fresh PostgreSQL server that need not survive a power cut; gone when the block ends."""
-    server = _begun(folder)
+def _own_folder() -> Iterator[Path]:
+    """Beside pytest's, which belongs to root alone where root runs the tests, and is made so anew by whoever begins others: PostgreSQL, a
+    user of its own then, would be locked out of its data in the middle of its work."""
+    folder = Path(tempfile.mkdtemp(prefix="sft-studio-postgres-"))
     try:
-        _make_quicker(server)
-        yield server.get_uri()
+        yield folder / "data"
     finally:
-        server.cleanup()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def running_postgres() -> Iterator[str]:
+    """URL of a fresh PostgreSQL server that need not survive a power cut; gone when the block ends."""
+    with _own_folder() as folder:
+        server = _begun(folder)
+        try:
+            _make_quicker(server)
+            yield server.get_uri()
+        finally:
+            server.cleanup()
 
 
 class StoppablePostgres:
@@ -99,13 +113,14 @@ class StoppablePostgres:
 
 
 @contextmanager
-def stoppable_postgres(folder: Path) -> Iterator[StoppablePostgres]:
+def stoppable_postgres() -> Iterator[StoppablePostgres]:
     """A server that the block may stop and has to start again; gone when the block ends."""
-    server = StoppablePostgres(folder)
-    try:
-        yield server
-    finally:
-        server.close()
+    with _own_folder() as folder:
+        server = StoppablePostgres(folder)
+        try:
+            yield server
+        finally:
+            server.close()
 
 
 class StoppableRedis:

@@ -312,6 +312,6 @@ def test_a_worker_tells_by_itself_while_a_run_goes_on(
     finally:
         stop.set()
         server.over.set()
-        thread.join(30)
+        thread.join(120)
     assert not thread.is_alive()
     assert row(app).step == 2

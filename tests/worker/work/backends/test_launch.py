@@ -15,13 +15,14 @@ from tests.support import small_runs
 from tests.support.installation import ENDLESS
 from tests.support.patience import HANGING_SECONDS
 from tests.support.processes import working_in
-from tests.support.two_processes import HELD_OUT, SETTINGS, TRAINING, StoppingAt
+from tests.support.two_processes import HELD_OUT, SETTINGS, TRAINING, StoppingAt, room_for_two
 from tests.support.workers import wait_until
 from tests.worker.conftest import PROVENANCE, Recorder
 from worker.work import train
 from worker.work.backends.run import launch_of
 from worker.work.protocol import Control, JobFailed
 
+__all__ = ["room_for_two"]
 HERE = {"python": sys.executable, "version": TOOL_VERSIONS["trl"]}
 # As `accelerate config` writes one for processors.
 FILE = """

@@ -18,6 +18,7 @@ from safetensors.torch import load_file
 
 from tests.support import small_runs
 from tests.support.processes import below
+from tests.support.two_processes import room_for_two
 from tests.worker.conftest import Recorder
 from tests.worker.work import doing
 from worker import memory_kills
@@ -26,6 +27,7 @@ from worker.work.training import process_group, standstill
 from worker.work.training.data import EpochBatches
 from worker.work.training.process_group import FOLDER, ProcessGroup, environment_of, require_room
 
+__all__ = ["room_for_two"]
 # 18 samples: the last step of an epoch has an empty batch in one of two processes.
 DATA = small_runs.exchanges()[:18], small_runs.exchanges()[18:23]
 SETTINGS: dict[str, Any] = {
