@@ -131,3 +131,11 @@ def test_a_port_for_another_process_is_one_that_nobody_else_is_given() -> None:
         if isinstance(inner, ast.Attribute) and inner.attr == "getsockname"
     ]
     assert not let_go
+
+
+def test_no_page_is_timed_by_a_clock_that_other_work_slows() -> None:
+    # The benchmarks say what else runs; a test does not know. `Performance.getMetrics` tells what the page's own thread has worked.
+    timed = [
+        path.name for path in TESTS.rglob("test_*_in_browser.py") if "performance." in path.read_text("utf-8")
+    ]
+    assert not timed
