@@ -1,9 +1,12 @@
 """Fixtures that every test may use: a fresh database, the app, people of each role."""
 
 import gc
+import os
 import shutil
 import signal
 import sys
+import tempfile
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -60,6 +63,18 @@ def _let_children_be_interrupted() -> None:
 held_connections.install()
 page_contexts.install()
 
+# Where whoever asks for no other folder finds the installation's data. `make` names the one of this checkout, in which `make demo` and
+# `make serve` find nothing of what tests have done.
+_NOBODYS_DATA = Path(tempfile.gettempdir()) / f"sft-studio-nobodys-{uuid.uuid4().hex}"
+os.environ["SFT_STUDIO_DATA"] = str(_NOBODYS_DATA)
+
+
+@pytest.fixture(autouse=True)
+def what_is_kept_is_kept_in_a_folder_of_the_test() -> Iterator[None]:
+    """Fails a test that began an installation in the folder of somebody who works here."""
+    yield
+    assert not _NOBODYS_DATA.exists()
+
 
 @pytest.fixture(autouse=True)
 def nothing_is_slow_while_a_connection_is_held() -> Iterator[None]:
@@ -81,9 +96,9 @@ def pages_are_given_what_they_read() -> Iterator[None]:
 
 
 @pytest.fixture(scope="session")
-def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def postgres_server() -> Iterator[str]:
     """URL of a real PostgreSQL server."""
-    with running_postgres(tmp_path_factory.mktemp("postgres")) as url:
+    with running_postgres() as url:
         yield url
 
 

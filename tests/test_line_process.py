@@ -7,10 +7,11 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-import psutil
 import pytest
 
 from app.line_process import LineProcess
+from tests.support.patience import HANGING_SECONDS
+from tests.support.processes import runs
 
 ECHO = "import sys\nfor line in sys.stdin: print(line, end='', flush=True)"
 # Starts one that outlives it and holds its output open, and tells its number.
@@ -30,13 +31,9 @@ def running(code: str, *, keeps_words: bool = False) -> Iterator[LineProcess]:
         process.close()
 
 
-def gone(pid: int) -> bool:
-    """A process that nobody waited for yet is gone as well."""
-    return not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
-
-
 def becomes(condition: Callable[[], bool]) -> bool:
-    for _ in range(500):
+    until = time.monotonic() + HANGING_SECONDS
+    while time.monotonic() < until:
         if condition():
             return True
         time.sleep(0.02)
@@ -58,7 +55,8 @@ def test_a_line_has_a_deadline_and_a_longest_length_and_what_was_read_is_kept() 
     with running(
         "import sys, time; print('a' * 70_000, end='', flush=True); sys.stdin.read(); print()"
     ) as process:
-        assert process.read_line(0.2) is None
+        # More than fits into the pipe: what nobody has read when it hangs up would hold it.
+        assert becomes(lambda: process.read_line(0.02) is None and len(process._pending) == 70_000)
         assert process.hang_up(60) == 0
         assert process.read_line(60) == b"a" * 70_000 + b"\n"
         assert process.read_line() == b""
@@ -98,7 +96,7 @@ def test_whatever_it_started_ends_with_it_and_holds_no_reader_up() -> None:
         reader = threading.Thread(target=lambda: list(told))
         reader.start()
         assert process.wait(60) == 0
-        assert becomes(lambda: gone(left_behind))
+        assert becomes(lambda: not runs(left_behind))
         reader.join(60)
         assert not reader.is_alive()
 
@@ -108,7 +106,7 @@ def test_one_that_is_forgotten_is_ended() -> None:
     pid = process.pid
     del process
     gc.collect()
-    assert not psutil.pid_exists(pid)
+    assert not runs(pid)
 
 
 def test_its_last_words_are_kept_and_too_many_do_not_hold_it_up() -> None:

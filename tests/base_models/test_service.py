@@ -63,7 +63,7 @@ def test_two_people_registering_at_once_get_the_same_model(engine: Engine, setti
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(20)
+        thread.join(120)
     with reading(engine) as session:
         assert len(session.exec(select(ModelEntry)).all()) == 1
     assert len(found) == 4

@@ -2,7 +2,6 @@
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -14,6 +13,8 @@ import httpx
 import psutil
 
 from tests.benchmarks.measuring import Goal, Result, Row, median
+from tests.support.processes import end, family_of
+from tests.support.servers import free_port
 
 ROUNDS = 3
 GOAL_SECONDS = 3.0
@@ -60,9 +61,7 @@ def measure(model: Path, say: Callable[[str], None]) -> Result:
 
 def _start(data_dir: Path) -> tuple[float, float, bool]:
     """Seconds until it answers and until the workers are ready; whether the web process has torch in it."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     logs = [data_dir / "logs" / f"worker-{name}.log" for name in ("training", "default")]
     sizes = {log: log.stat().st_size if log.is_file() else 0 for log in logs}
 
@@ -85,16 +84,14 @@ def _start(data_dir: Path) -> tuple[float, float, bool]:
         loaded = {Path(part.path).name for part in psutil.Process(process.pid).memory_maps()}
         _wait(lambda: all(worker_ready(log) for log in logs), process)
         ready = time.perf_counter() - began
-        family = psutil.Process(process.pid).children(recursive=True)
+        family = family_of(process.pid)
     finally:
         process.send_signal(signal.SIGTERM)
         try:
             process.wait(30)
         except subprocess.TimeoutExpired:
             process.kill()
-        for left in family:
-            if left.is_running():
-                left.kill()
+        end(family)
     return answered, ready, any(name.startswith("libtorch") for name in loaded)
 
 

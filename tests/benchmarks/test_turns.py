@@ -2,7 +2,6 @@
 
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 
 import psutil
@@ -10,6 +9,9 @@ import pytest
 
 from tests.benchmarks.turns import TakesTurns
 from tests.interop.material import Trained
+from tests.support.patience import HANGING_SECONDS
+from tests.support.processes import runs
+from tests.support.workers import wait_until
 
 # A training of one token a step; its work is done by a process of its own, as launchers have it.
 WORKER = "import time\nwhile True: print(flush=True); time.sleep(0.05)"
@@ -33,8 +35,11 @@ class Training:
         raise RuntimeError("killed")
 
     def wait_until_it_stands_still(self) -> None:
-        while self.process and self.states(self.process) != {psutil.STATUS_STOPPED}:
-            time.sleep(0.01)
+        wait_until(
+            lambda: not self.process or self.states(self.process) == {psutil.STATUS_STOPPED},
+            timeout_seconds=HANGING_SECONDS,
+            what="all of them standing still",
+        )
 
     @staticmethod
     def states(process: psutil.Popen) -> set[str]:
@@ -49,7 +54,8 @@ def test_whoever_has_no_turn_stands_still_with_all_its_processes() -> None:
             assert (turn.steps, turn.tokens, turn.seconds > 0) == (3, 3, True)
             for one in trainings:
                 one.wait_until_it_stands_still()
-    assert not any(one.process and one.process.is_running() for one in trainings), "nothing of them is left"
+        assert not set(first._own) & set(second._own), "nobody wakes another's"
+    assert not any(one.process and runs(one.process) for one in trainings), "nothing of them is left"
 
 
 def test_what_ends_a_training_is_raised_where_its_steps_are_waited_for() -> None:

@@ -50,7 +50,7 @@ class TakesTurns:
 
     def __init__(self, train: Callable[[Callable[[Trained], None]], object]) -> None:
         self._train = train
-        self._others = set(psutil.Process().children())
+        self._others: set[psutil.Process] = set()
         self._own: list[psutil.Process] = []
         self._steps: queue.Queue[_Step | BaseException] = queue.Queue()
         self._taken = self._until = 0
@@ -73,6 +73,8 @@ class TakesTurns:
         wanted = steps + _NOT_COUNTED
         self._until = self._taken + wanted
         if self._thread.ident is None:
+            # Now, when whoever had a turn before has begun: its processes are not to be woken with this one's.
+            self._others = set(psutil.Process().children())
             self._thread.start()
         else:
             while not self._steps.empty():  # told while its processes were being stopped

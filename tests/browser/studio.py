@@ -4,7 +4,6 @@ import json
 import os
 import re
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -17,10 +16,12 @@ from typing import Any, Final
 import httpx
 
 from app.accounts.first_run import new_sign_in_code, read_local_token
+from tests.support import held_jobs
+from tests.support.servers import free_port
 
 ROOT: Final = Path(__file__).resolve().parents[2]
-START_SECONDS: Final = 90
-STOP_SECONDS: Final = 30
+START_SECONDS: Final = 240
+STOP_SECONDS: Final = 120
 # An outer PostgreSQL, Redis or language would make this another installation than the one meant.
 _NOT_OURS: Final = ("DATABASE_URL", "REDIS_URL", "LANGUAGE", "LC_ALL", "LC_MESSAGES")
 
@@ -32,6 +33,8 @@ class Studio:
     url: str
     data_dir: Path
     terminal: Path
+    # While this file is there, no job begins.
+    held: Path
 
     def setup_address(self) -> str:
         """Where the terminal says that the first account is made."""
@@ -60,14 +63,13 @@ class Studio:
 @contextmanager
 def running_studio(folder: Path, model_root: Path) -> Iterator[Studio]:
     """`serve` on a free port; everything it started is gone afterwards."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     environment = {name: value for name, value in os.environ.items() if name not in _NOT_OURS}
     environment |= {
         "SFT_STUDIO_DATA": str(folder / "data"),
         "SFT_STUDIO_MODEL_ROOTS": json.dumps([str(model_root)]),
-        "PYTHONPATH": str(ROOT),
+        "PYTHONPATH": f"{held_jobs.FOLDER}:{ROOT}",
+        "HELD_WHILE": str(folder / "held"),
         "LANG": "C.UTF-8",
     }
     terminal = folder / "terminal.txt"
@@ -81,7 +83,7 @@ def running_studio(folder: Path, model_root: Path) -> Iterator[Studio]:
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
-    studio = Studio(f"http://127.0.0.1:{port}", folder / "data", terminal)
+    studio = Studio(f"http://127.0.0.1:{port}", folder / "data", terminal, folder / "held")
     try:
         _wait_until_ready(studio, process)
         yield studio

@@ -32,8 +32,8 @@ def test_from_a_file_to_a_tuned_model_that_answers(
     _correct_flag_and_approve_one(page)
     _look_at_the_mask(page)
     _approve_the_rest_and_freeze(page)
-    _start_a_run_with_an_impatient_finger(page)
-    _watch_it_live(page)
+    _start_a_run_with_an_impatient_finger(page, studio)
+    _watch_it_live(page, studio)
     _evaluate(page)
     _chat(page)
 
@@ -128,8 +128,8 @@ def _look_at_the_mask(page: Page) -> None:
     assert "Harbor" in trained
     assert "dollars" in trained
     for turn in (0, 2, 3):
-        assert page.locator(f'.token-run[data-turn="{turn}"]').count() > 0
-        assert page.locator(f'.token-run--trained[data-turn="{turn}"]').count() == 0
+        expect(page.locator(f'.token-run[data-turn="{turn}"]')).not_to_have_count(0)
+        expect(page.locator(f'.token-run--trained[data-turn="{turn}"]')).to_have_count(0)
     assert_accessible(page)
     page.get_by_role("link", name="Conversation", exact=True).click()
 
@@ -145,7 +145,7 @@ def _approve_the_rest_and_freeze(page: Page) -> None:
     expect(page.get_by_role("heading", name=re.compile("Version 1"))).to_be_visible()
 
 
-def _start_a_run_with_an_impatient_finger(page: Page) -> None:
+def _start_a_run_with_an_impatient_finger(page: Page, studio: Studio) -> None:
     page.get_by_role("link", name="New run").first.click()
     page.locator("label[for=recipe-quick]").click()
     page.get_by_text("All settings").click()
@@ -163,19 +163,27 @@ def _start_a_run_with_an_impatient_finger(page: Page) -> None:
     expect(start).to_be_disabled()
     page.get_by_label("I have looked at the masks").check()
     expect(page.locator("#plan strong").first).to_have_text(str(STEPS))
+    # It begins once somebody watches: a quick machine would be done with it before.
+    studio.held.touch()
     start.dblclick()
     page.wait_for_url(re.compile(r"/runs/\d+$"))
 
 
-def _watch_it_live(page: Page) -> None:
+def _watch_it_live(page: Page, studio: Studio) -> None:
     """Curve and counter grow without a reload; a reload in the middle loses nothing."""
     canvas = page.locator('[data-curve="loss"] canvas')
-    expect(canvas).to_be_visible()
-    page.evaluate("() => { window.stillTheSamePage = true }")
     # The page itself notes what is drawn: this process may look too late.
-    canvas.evaluate(
-        "canvas => { window.drawn = new Set(); setInterval(() => window.drawn.add(canvas.toDataURL()), 250) }"
+    page.evaluate(
+        """() => {
+            window.stillTheSamePage = true;
+            window.drawn = new Set();
+            setInterval(() => {
+                const canvas = document.querySelector('[data-curve="loss"] canvas');
+                if (canvas) window.drawn.add(canvas.toDataURL());
+            }, 50);
+        }"""
     )
+    studio.held.unlink()
     _wait_for_step(page, 3)
     page.wait_for_function("() => window.drawn.size > 2")
     assert page.evaluate("() => window.stillTheSamePage"), "the page was loaded anew"

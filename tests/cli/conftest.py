@@ -3,7 +3,6 @@
 import io
 import json
 import os
-import signal
 import subprocess
 import sys
 import threading
@@ -12,7 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 from unittest import mock
 
 import httpx
@@ -27,6 +26,7 @@ from app.core import console
 from app.core.i18n import use_locale
 from app.core.settings import Settings, get_settings
 from tests.masking.conftest import trl_templates
+from tests.support.processes import below, end, family_of
 from tests.support.servers import free_port
 from tests.support.tokenizers import smollm2_folder
 
@@ -34,6 +34,7 @@ __all__ = ["smollm2_folder", "trl_templates"]
 
 ROOT = Path(__file__).parents[2]
 FROM_HERE = (sys.executable, "-m", "app.cli")
+_Found = TypeVar("_Found")
 _OURS = ("SFT_STUDIO", "DATABASE_URL", "REDIS_URL", "LANG", "LC_")
 
 
@@ -130,12 +131,12 @@ def live(app: FastAPI, settings: Settings) -> Iterator[LiveServer]:
     thread.join(10)
 
 
-def wait_until(true: Callable[[], object], what: str, seconds: float = 120.0) -> None:
-    """Wait for something; a test that waits in vain says for what."""
+def wait_until(true: Callable[[], _Found | None], what: str, seconds: float = 240.0) -> _Found:
+    """Wait for something, and give it; a test that waits in vain says for what."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
-        if true():
-            return
+        if found := true():
+            return found
         time.sleep(0.1)
     raise AssertionError(f"waited {seconds:.0f} s in vain until {what}")
 
@@ -168,14 +169,7 @@ class Serving:
 
     def running(self, module: str) -> list[psutil.Process]:
         """The processes below it that run this Python module."""
-        found = []
-        for child in psutil.Process(self.process.pid).children(recursive=True):
-            try:
-                if module in child.cmdline():
-                    found.append(child)
-            except psutil.Error:
-                continue  # it ended while we looked
-        return found
+        return below(self.process.pid, module)
 
     def workers_ready(self) -> bool:
         """Whether both workers take jobs."""
@@ -184,8 +178,7 @@ class Serving:
 
     def family(self) -> list[psutil.Process]:
         """The server and everything below it."""
-        own = psutil.Process(self.process.pid)
-        return [own, *own.children(recursive=True)]
+        return family_of(self.process.pid)
 
 
 @contextmanager
@@ -215,12 +208,5 @@ def serving(
         started = server.family()
         yield server
     finally:
-        for left in {*started, *(server.family() if process.poll() is None else [])}:
-            if left.is_running():
-                left.send_signal(signal.SIGKILL)
-        process.wait(10)
-
-
-def all_gone(processes: list[psutil.Process]) -> bool:
-    """Whether none of them runs any more."""
-    return not any(item.is_running() and item.status() != psutil.STATUS_ZOMBIE for item in processes)
+        end({*started, *(server.family() if process.poll() is None else [])})
+        process.wait(60)

@@ -19,6 +19,7 @@ import yaml
 from app.accounts.first_run import read_local_token
 from tests.cli.conftest import ROOT, environment, serving, wait_until
 from tests.support import held_jobs
+from tests.support.processes import end
 from tests.support.small_runs import base_folder
 
 pytestmark = pytest.mark.timeout(900)
@@ -97,8 +98,7 @@ def test_from_import_to_gate_and_away_with_a_restart_of_the_server_in_the_middle
         (tmp_path / "held").touch()
         taken = _step({"run": f"sft-studio export --run {run['id']} --as adapter --out adapter"}, desk, place)
         wait_until(lambda: _export_state(api, run["id"]) == "running", "the files are being made")
-        for process in server.family():
-            process.kill()
+        end(server.family())
         wait_until(lambda: "trying again" in taken.said, "the command says that the server is away")
         (tmp_path / "held").unlink()
     # Nobody is left who could hand the job back: it is taken up again once its lease has run out.

@@ -15,14 +15,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
-import psutil
 import pytest
 import typer
 
 from app.cli.commands import build
 from app.cli.exit_codes import NOT_JUDGED
-from tests.cli.conftest import ROOT, LiveServer, all_gone, environment, in_this_process, wait_until
+from tests.cli.conftest import ROOT, LiveServer, environment, in_this_process, wait_until
 from tests.support.command_lines import all_command_lines, healthcheck_of_web, studio_commands
+from tests.support.processes import all_gone, end, family_of
 from tests.support.servers import free_port
 from tests.support.tokenizers import smollm2_folder
 
@@ -104,15 +104,11 @@ def started(folder: Path, command: list[str], port: int) -> Iterator[Started]:
             cwd="/",
             start_new_session=True,
         )
-    family = [psutil.Process(process.pid)]
     try:
         yield Started(process, output)
-        family += family[0].children(recursive=True) if family[0].is_running() else []
     finally:
-        for member in family:
-            if member.is_running():
-                member.kill()
-        process.wait(10)
+        end(family_of(process.pid) if process.poll() is None else [])
+        process.wait(60)
 
 
 @pytest.fixture
@@ -135,10 +131,10 @@ def test_a_command_that_lasts_gets_ready_and_ends_when_told_to(
         command = ["bash", "-c", f"{shlex.join(command)} & echo job $!; wait $!"]
     with started(place, command, port) as it:
         wait_until(lambda: it.is_ready(sign), "it is ready", 90)
-        family = [psutil.Process(it.process.pid), *psutil.Process(it.process.pid).children(recursive=True)]
+        family = family_of(it.process.pid)
         if arguments[0] == "web":
             check = [word.replace(":8000", f":{port}") for word in healthcheck_of_web()]
-            subprocess.run([sys.executable, *check[1:]], check=True, timeout=20)
+            subprocess.run([sys.executable, *check[1:]], check=True, timeout=120)
         job = next((line.split()[1] for line in it.said.splitlines() if line.startswith("job ")), "")
         os.kill(int(job) if behind_shell else it.process.pid, signal.SIGTERM)
         assert it.process.wait(60) == code, it.said

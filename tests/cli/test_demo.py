@@ -23,7 +23,8 @@ from app.core import console
 from app.core.settings import Settings
 from app.jobs.schemas import EventOut
 from app.serving import preflight
-from tests.cli.conftest import all_gone, environment, serving, wait_until
+from tests.cli.conftest import environment, serving, wait_until
+from tests.support.processes import all_gone, below, end, family_of
 from tests.support.servers import free_port
 
 
@@ -131,13 +132,10 @@ def _start_demo(data_dir: Path, *arguments: str, port: int) -> subprocess.Popen[
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
 def test_however_a_demo_is_ended_nothing_outlives_it(tmp_path: Path, number: signal.Signals) -> None:
     demo = _start_demo(tmp_path / "data", port=free_port())
-    own = psutil.Process(demo.pid)
     family: list[psutil.Process] = []
     try:
-        wait_until(
-            lambda: "worker.work.child" in _command_lines(own), "the first job's child process runs", 120
-        )
-        family = [own, *own.children(recursive=True)]
+        wait_until(lambda: below(demo.pid, "worker.work.child"), "the first job's child process runs", 120)
+        family = family_of(demo.pid)
         assert len(family) >= 4, "demo, server, two workers"
         demo.send_signal(number)
         _out, said = demo.communicate(timeout=120)
@@ -145,19 +143,7 @@ def test_however_a_demo_is_ended_nothing_outlives_it(tmp_path: Path, number: sig
         assert demo.returncode == {signal.SIGINT: 130, signal.SIGTERM: 143, signal.SIGKILL: -9}[number]
         assert "Traceback" not in said
     finally:
-        for process in family:
-            if process.is_running():
-                process.kill()
-
-
-def _command_lines(process: psutil.Process) -> str:
-    lines = []
-    for child in process.children(recursive=True):
-        try:
-            lines.append(" ".join(child.cmdline()))
-        except psutil.Error:
-            continue
-    return "\n".join(lines)
+        end(family or family_of(demo.pid))
 
 
 def test_a_demo_beside_a_running_server_uses_it(tmp_path: Path) -> None:

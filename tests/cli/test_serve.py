@@ -10,7 +10,8 @@ import httpx
 import pytest
 
 from app.accounts.first_run import read_local_token
-from tests.cli.conftest import Serving, all_gone, serving, sft_studio, wait_until
+from tests.cli.conftest import Serving, serving, sft_studio, wait_until
+from tests.support.processes import all_gone
 
 WORKER = "app.serving.worker_process"
 # The command with another patience: a worker that died is started again after a moment, however often it did.

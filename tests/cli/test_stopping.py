@@ -16,7 +16,8 @@ from app.jobs import stopping
 from app.jobs.events import EventKind
 from app.jobs.models import Job, JobState, StopRequest
 from app.sentences import Failure, FailureCode, Sentence
-from tests.cli.conftest import LiveServer
+from tests.cli.conftest import LiveServer, wait_until
+from tests.support.patience import HANGING_SECONDS
 from tests.support.training import make_run, run_result
 
 pytestmark = pytest.mark.usefixtures("silent_bell")
@@ -38,20 +39,19 @@ def ends_when_asked(app: FastAPI, storage: Storage, state: JobState) -> Iterator
     with transaction(app.state.engine) as session:
         run_id, job_id, claim = _under_way(session, storage)
 
+    def is_asked() -> bool:
+        with reading(app.state.engine) as session:
+            return session.get_one(Job, job_id).stop_requested is not None
+
     def end() -> None:
-        while True:
-            with reading(app.state.engine) as session:
-                asked = session.get_one(Job, job_id).stop_requested
-            if asked is not None:
-                break
-            time.sleep(0.05)
+        wait_until(is_asked, "somebody asks")
         with transaction(app.state.engine) as session:
             jobs.finish(session, claim, state, failure=reason if state is JobState.FAILED else None)
 
     thread = threading.Thread(target=end, daemon=True)
     thread.start()
     yield str(run_id)
-    thread.join(30)
+    thread.join(HANGING_SECONDS)
 
 
 @pytest.mark.parametrize("command", ["stop", "pause"])
@@ -93,12 +93,12 @@ def paused(app: FastAPI, storage: Storage, ends: JobState) -> Iterator[tuple[str
         jobs.pause(session, claim, events=[(EventKind.EVAL, {"step": 1, "eval_loss": 3.25})])
     told: list[bool] = []
 
+    def take_up() -> jobs.Claim | None:
+        with transaction(app.state.engine) as session:
+            return jobs.claim(session, job_id, owner="w", lease_seconds=300)
+
     def work() -> None:
-        again = None
-        while again is None:
-            time.sleep(0.05)
-            with transaction(app.state.engine) as session:
-                again = jobs.claim(session, job_id, owner="w", lease_seconds=300)
+        again = wait_until(take_up, "it may go on")
         with transaction(app.state.engine) as session:
             jobs.heartbeat(
                 session, again, lease_seconds=300, events=[(EventKind.EVAL, {"step": 2, "eval_loss": 1.75})]
@@ -113,7 +113,7 @@ def paused(app: FastAPI, storage: Storage, ends: JobState) -> Iterator[tuple[str
     thread = threading.Thread(target=work, daemon=True)
     thread.start()
     yield str(run_id), told
-    thread.join(30)
+    thread.join(HANGING_SECONDS)
 
 
 @pytest.mark.parametrize(

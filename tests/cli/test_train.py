@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import psutil
 import pytest
 
 from app.accounts.first_run import read_local_token
@@ -14,7 +13,7 @@ from app.cli.demo import steps as demo_steps
 from app.client.pipeline import ensure_base_model
 from app.client.rest import StudioClient
 from app.jobs.schemas import EventOut
-from tests.cli.conftest import Outcome, Serving, in_this_process, serving
+from tests.cli.conftest import Outcome, Serving, in_this_process, serving, wait_until
 from tests.support.tiny_llama import tiny_llama_folder
 
 pytestmark = [pytest.mark.model, pytest.mark.timeout(900)]
@@ -226,5 +225,5 @@ def _walk(server: Serving) -> tuple[demo_steps.DemoSteps, list[EventOut]]:
 
 
 def test_no_process_of_a_job_is_left(server: Serving) -> None:
-    assert server.running("worker.work.child") == []
-    assert psutil.Process(server.process.pid).is_running()
+    wait_until(lambda: not server.running("worker.work.child"), "every process of a job is gone")
+    assert server.process.poll() is None

@@ -50,7 +50,7 @@ def test_typing_is_saved_by_itself_and_said_in_words(
     assert stored(reviewer, number)[1] == "  How many\n\npeople? <b>&amp;</b>"
     page.reload()
     assert text(page, 2) == "  How many\n\npeople? <b>&amp;</b>"
-    assert page.locator("#turn-2 b").count() == 0
+    expect(page.locator("#turn-2 b")).to_have_count(0)
 
 
 def test_turns_are_walked_edited_and_flagged_without_a_mouse(
@@ -133,7 +133,7 @@ def test_somebody_elses_edit_is_shown_beside_mine_and_neither_is_lost(
     dialog = page.locator("#conflict-dialog")
     expect(dialog).to_contain_text("Li Wei (test) changed this conversation meanwhile")
     expect(dialog.locator(".theirs")).to_have_text("Theirs.")
-    assert dialog.locator("#conflict-mine").input_value() == "Mine."
+    expect(dialog.locator("#conflict-mine")).to_have_value("Mine.")
     assert stored(reviewer, number)[1] == "Theirs."
     dialog.locator("#conflict-mine").fill("Both.")
     dialog.get_by_role("button", name="Save my text").click()
@@ -153,7 +153,7 @@ def test_taking_the_stored_text_drops_mine(
     page.get_by_role("link", name="Take the stored text").click()
     expect(page.locator("#turn-2 textarea")).to_have_value("Theirs.")
     saved(page)
-    assert page.locator("#lost-drafts").inner_text() == ""
+    expect(page.locator("#lost-drafts")).to_have_text("")
 
 
 def test_text_typed_while_the_server_is_away_survives_a_reload(
@@ -187,10 +187,10 @@ def test_a_draft_whose_turn_has_changed_is_shown_apart(
     page.on("dialog", lambda dialog: dialog.accept())
     page.reload()
     expect(page.locator("#turn-1 textarea")).to_have_value("Changed meanwhile.")
-    assert page.locator("#lost-drafts textarea").input_value() == "Typed on the train."
+    expect(page.locator("#lost-drafts textarea")).to_have_value("Typed on the train.")
     page.get_by_role("button", name="Discard", exact=True).click()
     page.reload()
-    assert page.locator("#lost-drafts textarea").count() == 0
+    expect(page.locator("#lost-drafts textarea")).to_have_count(0)
 
 
 def test_labels_are_saved_when_changed_and_stored_by_their_key(
@@ -289,4 +289,4 @@ def test_in_an_archived_dataset_nothing_can_be_typed(
     page.keyboard.press("t")
     page.wait_for_timeout(1000)
     assert stored(reviewer, number) == [message["content"] for message in DIALOGUE]
-    assert page.locator(".toast").count() == 0
+    expect(page.locator(".toast")).to_have_count(0)

@@ -11,6 +11,8 @@ from sqlmodel import select
 from app.core.database import _turns, build_engine, reading, transaction
 from app.core.pieces import in_batches, piece, polite_piece
 from app.datasets.models import Dataset
+from tests.support.patience import HANGING_SECONDS
+from tests.support.workers import wait_until
 
 
 def names(engine: Engine) -> list[str]:
@@ -69,8 +71,9 @@ def test_who_waits_to_write_has_a_turn_before_the_next_piece(app: FastAPI) -> No
                 session.flush()
                 if number == 0:
                     person.start()
-                    while not _turns.waiting:
-                        threading.Event().wait(0.001)
+                    wait_until(
+                        lambda: bool(_turns.waiting), timeout_seconds=HANGING_SECONDS, what="their wait"
+                    )
                 order.append(f"piece {number}")
     person.join(60)
     elsewhere.dispose()

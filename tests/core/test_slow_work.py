@@ -18,7 +18,7 @@ def bounds(**changes: float) -> Bounds:
 
 
 async def started(work: threading.Event) -> None:
-    await asyncio.to_thread(work.wait, 30)
+    await asyncio.to_thread(work.wait, 120)
 
 
 def test_one_person_cannot_take_every_place() -> None:
@@ -28,7 +28,7 @@ def test_one_person_cannot_take_every_place() -> None:
 
         def hang() -> None:
             begun.set()
-            go.wait(30)
+            go.wait(120)
             ended.append("ann")
 
         slow = [asyncio.create_task(work.run("ann", hang)) for _ in range(3)]
@@ -44,7 +44,7 @@ def test_one_person_cannot_take_every_place() -> None:
 def test_who_asks_for_too_much_at_once_is_refused_until_some_of_it_is_done() -> None:
     async def scene() -> str:
         work, go = SlowWork(bounds()), threading.Event()
-        under_way = [asyncio.create_task(work.run("ann", lambda: go.wait(30))) for _ in range(3)]
+        under_way = [asyncio.create_task(work.run("ann", lambda: go.wait(120))) for _ in range(3)]
         await asyncio.sleep(0)
         with pytest.raises(TooMany) as refused:
             await work.run("ann", lambda: None)
@@ -62,7 +62,7 @@ def test_who_waits_too_long_for_a_place_is_told_so_and_work_that_has_begun_is_ne
 
         def hang() -> str:
             begun.set()
-            go.wait(30)
+            go.wait(120)
             return "whole"
 
         under_way = asyncio.create_task(work.run("ann", hang))

@@ -53,7 +53,7 @@ def test_a_taken_name_is_said_inside_the_dialog(page: Page, url: str, dataset_id
     page.get_by_label("Name").fill("Calls")
     page.get_by_role("button", name="Create dataset").click()
     expect(page.locator("#new-dataset")).to_contain_text("There is already a dataset named “Calls”.")
-    assert page.get_by_label("Name").input_value() == "Calls"
+    expect(page.get_by_label("Name")).to_have_value("Calls")
 
 
 def test_a_file_that_is_too_large_is_refused_before_it_is_sent(page: Page, url: str, dataset_id: int) -> None:

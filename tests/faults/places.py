@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tests.faults.studio import hasty
+from tests.faults.studio import hasty, patient
 from tests.support.disks import SmallDisk, mounted_disk
 from tests.support.installation import InThisProcess, Studio, installed, prepare
 from tests.support.servers import StoppablePostgres, StoppableRedis, stoppable_postgres, stoppable_redis
@@ -44,7 +44,7 @@ def embedded(folder: Path) -> Iterator[InThisProcess]:
 def on_servers(folder: Path) -> Iterator[OnServers]:
     """As several machines share it: two workers have room for a run each."""
     with (
-        stoppable_postgres(folder / "postgres") as postgres,
+        stoppable_postgres() as postgres,
         stoppable_redis(folder) as redis,
         installed(
             hasty(folder, database_url=postgres.url, redis_url=redis.url, training_per_device=2)
@@ -65,6 +65,6 @@ Place = Callable[[Path], AbstractContextManager[Any]]
 
 def ready_check(studio: Studio, folder: Path) -> dict[str, Any]:
     """A finished, green check of a small version with a tiny model, which every run of a campaign starts from."""
-    with running_worker(studio.settings):
+    with running_worker(patient(studio)):
         model = prepare(studio, tiny_llama_folder(small_model_folder(), folder / "tiny"))
         return studio.check(studio.version(12), model)

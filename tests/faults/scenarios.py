@@ -2,7 +2,6 @@
 
 import os
 import random
-import shutil
 import signal
 import time
 from collections.abc import Callable
@@ -27,7 +26,9 @@ from tests.faults.studio import (
 )
 from tests.faults.together import disturb_sweep, hand_over_curriculum
 from tests.faults.web import kill_web
+from tests.support.broker_folders import lose, replaced_by_a_file
 from tests.support.installation import ENDLESS, Studio
+from tests.support.processes import below
 from tests.support.workers import running_worker, wait_until
 
 Check = dict[str, Any]
@@ -61,13 +62,13 @@ def kill_other_process(studio: Studio, check: Check, dice: random.Random) -> lis
 
 def _kill_below(studio: Studio, check: Check, dice: random.Random, word: str, **changes: Any) -> list[Told]:
     """Of the child's own processes the one with this word in its command, once it has trained."""
-    with running_worker(studio.settings) as worker:
-        job = start(studio, check, **changes)
+    with running_worker(patient(studio)) as worker:
+        job = start(studio, check, max_steps=ENDLESS, **changes)
         wait_for_event(studio, job["id"], "metric")
-        [found] = [one for one in child_of(worker.pid).children(recursive=True) if word in one.cmdline()]
+        found = below(child_of(worker.pid), word)[0]
         time.sleep(dice.uniform(0, 1))
         found.kill()
-        return [end_of(studio, job["id"])]
+        return [kept(studio, job["id"])]
 
 
 def kill_worker(studio: Studio, check: Check, dice: random.Random) -> list[Told]:
@@ -111,7 +112,7 @@ def freeze_worker(studio: Studio, check: Check, dice: random.Random) -> list[Tol
 def tear_checkpoint(studio: Studio, check: Check, dice: random.Random) -> list[Told]:
     """The worker dies and a file of its newest checkpoint breaks off somewhere: the one before is taken."""
     with running_worker(studio.settings) as worker:
-        job = start(studio, check)
+        job = start(studio, check, max_steps=ENDLESS)
         wait_for_event(studio, job["id"], "checkpoint")
         time.sleep(dice.uniform(0, 1))
         worker.kill()
@@ -121,16 +122,16 @@ def tear_checkpoint(studio: Studio, check: Check, dice: random.Random) -> list[T
     file = dice.choice(sorted(path for path in newest.iterdir() if path.stat().st_size))
     os.truncate(file, dice.randrange(file.stat().st_size))
     with running_worker(studio.settings):
-        return [end_of(studio, job["id"])]
+        return [kept(studio, job["id"])]
 
 
 def lose_broker_folder(studio: Studio, check: Check, dice: random.Random) -> list[Told]:
     """The folder of messages is deleted while a job waits."""
     job = start(studio, check, max_steps=4)
-    shutil.rmtree(studio.settings.broker_dir, ignore_errors=True)
+    lose(studio.settings.broker_dir)
     with running_worker(studio.settings):
         time.sleep(dice.uniform(0, 2))
-        shutil.rmtree(studio.settings.broker_dir, ignore_errors=True)
+        lose(studio.settings.broker_dir)
         return [end_of(studio, job["id"])]
 
 
@@ -138,10 +139,8 @@ def replace_broker_folder(studio: Studio, check: Check, dice: random.Random) -> 
     """A file stands where the folder of messages was, for a while."""
     with running_worker(studio.settings):
         job = start(studio, check, max_steps=4)
-        shutil.rmtree(studio.settings.broker_dir, ignore_errors=True)
-        studio.settings.broker_dir.touch()
-        time.sleep(dice.uniform(1, 3))
-        studio.settings.broker_dir.unlink()
+        with replaced_by_a_file(studio.settings.broker_dir):
+            time.sleep(dice.uniform(1, 3))
         return [end_of(studio, job["id"])]
 
 

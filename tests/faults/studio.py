@@ -10,6 +10,7 @@ import psutil
 
 from app.core.settings import Settings
 from tests.support.installation import Studio
+from tests.support.processes import below
 from tests.support.workers import wait_until
 
 # Two starts of torch in several processes took 150 of them on two cores with a load of ten.
@@ -100,7 +101,7 @@ def end_of(studio: Studio, job_id: int, **figures: int) -> Told:
     )
 
 
-def kept(studio: Studio, job_id: int) -> Told:
+def kept(studio: Studio, job_id: int, **figures: int) -> Told:
     """Let a run without an end of its own go some steps further, and end it; one that has ended is told as it is."""
     before = max(studio.steps_told(job_id), default=0)
     wait_until(
@@ -112,15 +113,14 @@ def kept(studio: Studio, job_id: int) -> Told:
     )
     if studio.job(job_id)["state"] not in FINAL:
         studio.ok(studio.api.post(f"/api/v1/jobs/{job_id}/stop?how=save"))
-    return end_of(studio, job_id)
+    return end_of(studio, job_id, **figures)
 
 
 def child_of(worker_pid: int, seconds: float = PATIENCE_SECONDS) -> psutil.Process:
     """The process that does a job for this worker."""
     until = time.monotonic() + seconds
     while time.monotonic() < until:
-        for child in psutil.Process(worker_pid).children(recursive=True):
-            if any("worker.work.child" in word for word in child.cmdline()):
-                return child
+        if found := below(worker_pid, "worker.work.child"):
+            return found[0]
         time.sleep(0.05)
     raise AssertionError("the worker started no child")

@@ -172,7 +172,7 @@ def test_rest_waits_or_names_the_job_and_no_dataset_is_made_of_a_file_that_bring
     while newest_job(app).id == job:
         pass
     assert work(app) is JobState.SUCCEEDED
-    asking.join(30)
+    asking.join(120)
     assert (answers[0].status_code, answers[0].json()["accepted"]) == (201, 3)
     assert (
         annotator.api.get(f"/api/v1/imports/{answers[0].json()['id']}").json()["job"]["state"] == "succeeded"

@@ -142,7 +142,7 @@ def test_workers_that_hurry_take_the_first_jobs_and_share_no_device(engine: Engi
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(30)
+        thread.join(120)
     assert sorted(won) == jobs[:devices]
     with transaction(engine) as session:
         slots = [slot for slot in session.exec(select(Job.device_slot)) if slot]

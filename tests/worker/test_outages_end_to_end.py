@@ -97,7 +97,7 @@ def test_a_run_from_import_to_adapter_goes_on_when_postgresql_is_stopped_and_com
     tmp_path: Path, redis_url: str
 ) -> None:
     model = base_folder()
-    with stoppable_postgres(tmp_path / "postgres") as postgres:
+    with stoppable_postgres() as postgres:
         settings = Settings(
             data_dir=tmp_path / "data",
             database_url=postgres.url,

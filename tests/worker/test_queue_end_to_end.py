@@ -5,12 +5,12 @@ import os
 import signal
 from pathlib import Path
 
-import psutil
 import pytest
 
 from app.mask_checks.work import CheckInput
 from app.mask_settings.fields import MaskSettingsIn
 from tests.support.installation import ENDLESS, Ready
+from tests.support.processes import all_gone, family_of
 from tests.support.workers import running_worker, wait_until
 from worker.work.mask_check import run as check_masks
 from worker.work.protocol import Control, JobFailed
@@ -30,11 +30,11 @@ def test_a_killed_worker_loses_nothing_and_the_run_goes_on_from_its_checkpoint(r
         )
         job_id = run["job"]["id"]
         studio.wait_for_event(job_id, "checkpoint")
-        children = psutil.Process(first.pid).children(recursive=True)
+        children = family_of(first.pid)[1:]
         assert children
         os.kill(first.pid, signal.SIGKILL)
     wait_until(
-        lambda: not any(child.is_running() and child.status() != psutil.STATUS_ZOMBIE for child in children),
+        lambda: all_gone(children),
         timeout_seconds=240,
         what="the end of the orphaned training process",
     )

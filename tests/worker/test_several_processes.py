@@ -17,9 +17,10 @@ from sqlalchemy import Engine
 from app.accounts.first_run import read_local_token
 from app.core.database import build_engine
 from app.core.settings import Settings
-from tests.cli.conftest import all_gone, environment, sft_studio
+from tests.cli.conftest import environment, sft_studio
 from tests.support.command_lines import studio_commands
 from tests.support.installation import ENDLESS, Studio, end_lease, prepare
+from tests.support.processes import all_gone, below, end, family_of
 from tests.support.servers import free_port
 from tests.support.small_runs import base_folder
 from tests.support.workers import wait_until
@@ -62,10 +63,8 @@ def process(arguments: tuple[str, ...], data_dir: Path, log: Path, **more: str) 
     try:
         yield started
     finally:
-        family = [started, *started.children(recursive=True)] if started.is_running() else []
-        for member in family:
-            member.kill()
-        started.wait(10)
+        end(family_of(started))
+        started.wait(60)
 
 
 def answers(url: str) -> bool:
@@ -117,10 +116,7 @@ def machines(tmp_path: Path, postgres_url: str, redis_url: str) -> Iterator[Mach
 
 def worker_of_the_run(machines: Machines) -> psutil.Process | None:
     """The worker below which a job's process runs."""
-    for worker in machines.workers:
-        if any("worker.work.child" in child.cmdline() for child in worker.children()):
-            return worker
-    return None
+    return next((worker for worker in machines.workers if below(worker, "worker.work.child")), None)
 
 
 def alive_workers(studio: Studio) -> int:

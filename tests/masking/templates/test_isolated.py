@@ -25,7 +25,9 @@ from app.masking.templates.chat_template import ChatTemplate
 from app.masking.templates.isolated import IsolatedTemplate
 from tests.masking.templates.test_chat_template import MEANINGS, MESSAGES
 from tests.support.masks import ATTACK, chat
+from tests.support.processes import all_gone
 from tests.support.processor_time import works_at_most
+from tests.support.workers import wait_until
 
 HANGS_AFTER_SECONDS = 120
 # A bomb is asked for alone and together with others, and each time its process takes the limit and a start.
@@ -207,8 +209,11 @@ def test_a_slow_template_does_not_hold_up_the_processes_of_others() -> None:
     threads = [threading.Thread(target=hang, args=(template,)) for template in slow]
     for thread in threads:
         thread.start()
-    while len([one for one in isolated._renderers._taken.values() if one]) < len(slow):
-        time.sleep(0.01)
+    wait_until(
+        lambda: len([one for one in list(isolated._renderers._taken.values()) if one]) == len(slow),
+        timeout_seconds=HANGS_AFTER_SECONDS,
+        what="all the slow ones at once",
+    )
     for number in range(3):  # the second one needs the place of the first
         IsolatedTemplate(f"{{{{ {number} }}}}").render([], {})
         ended.append("quick")
@@ -238,9 +243,11 @@ def test_a_child_ends_with_its_parent() -> None:
         "IsolatedTemplate('{{ 1 }}').render([], {})\n"
         "loops = IsolatedTemplate('{% for a in range(99999) %}{% for b in range(99999) %}{% endfor %}{% endfor %}')\n"
         "threading.Thread(target=loops.render, args=([], {}), daemon=True).start()\n"
-        "used = lambda: [one for one in [*isolated._renderers._kept, *isolated._renderers._taken.values()] if one]\n"
-        "while len(used()) < 2: time.sleep(0.05)\n"
-        "print(*[one.process.pid for one in used()], flush=True)\n"
+        "used = []\n"
+        "while len(used) < 2:\n"
+        "    time.sleep(0.05)\n"
+        "    used = [one for one in [*isolated._renderers._kept, *isolated._renderers._taken.values()] if one]\n"
+        "print(*[one.process.pid for one in used], flush=True)\n"
         "os.kill(os.getpid(), 9)\n"
     )
     done = subprocess.run(
@@ -249,16 +256,9 @@ def test_a_child_ends_with_its_parent() -> None:
     children = [int(pid) for pid in done.stdout.split()]
     assert len(children) == 2
     deadline = time.monotonic() + HANGS_AFTER_SECONDS
-    while any(_runs(pid) for pid in children) and time.monotonic() < deadline:
+    while not all_gone(children) and time.monotonic() < deadline:
         time.sleep(0.1)
-    assert not any(_runs(pid) for pid in children)
-
-
-def _runs(pid: int) -> bool:
-    try:
-        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
-        return False
+    assert all_gone(children)
 
 
 def test_a_template_full_of_long_words_does_not_hold_anybody_up(closed: ChatTokenizer) -> None:

@@ -93,15 +93,15 @@ def test_an_end_waits_for_its_turn_and_brings_along_what_was_told(
     def hold() -> None:
         with busy(engine, job_id):
             held.set()
-            let_go.wait(20)
+            let_go.wait(120)
 
     held = threading.Event()
     holder = threading.Thread(target=hold)
     holder.start()
-    held.wait(20)
+    held.wait(120)
     threading.Timer(1.0, let_go.set).start()
     mine.finish(JobState.SUCCEEDED, result={"steps": 1})
-    holder.join(20)
+    holder.join(120)
     assert state(engine, job_id).state is JobState.SUCCEEDED
     assert told(engine, job_id) == [{"step": 1}]
 

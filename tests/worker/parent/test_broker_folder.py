@@ -1,11 +1,11 @@
 """The embedded broker carries bells and nothing else: workers are not spoken to through it."""
 
-import shutil
 from pathlib import Path
 
 from app.core import migrations
 from app.core.database import build_engine
 from app.core.settings import Settings
+from tests.support.broker_folders import lose, replaced_by_a_file
 from tests.support.installation import Ready
 from tests.support.workers import ALL_QUEUES, running_worker, wait_until
 
@@ -30,25 +30,23 @@ def test_a_worker_leaves_nothing_but_its_queues_in_the_broker_folder(tmp_path: P
 
 def test_a_worker_outlives_its_broker_folder_and_hears_of_the_next_job(ready: Ready) -> None:
     studio, settings = ready.studio, ready.studio.settings
-    shutil.rmtree(settings.broker_dir)
+    lose(settings.broker_dir)
     with running_worker(settings) as worker:
         wait_until(settings.broker_dir.is_dir, timeout_seconds=240, what="the worker listens")
         _do_one(ready, max_length=100)
 
-        shutil.rmtree(settings.broker_dir)
+        lose(settings.broker_dir)
         _do_one(ready, max_length=200)
 
         log = settings.data_dir / "test-worker.log"
         said_before = log.stat().st_size
-        shutil.rmtree(settings.broker_dir)
-        settings.broker_dir.write_text("not a folder")
-        job = ready.ask_for_check(max_length=300)
-        wait_until(
-            lambda: b"folder cannot be used" in log.read_bytes()[said_before:],
-            timeout_seconds=240,
-            what="the reason in the log",
-        )
-        settings.broker_dir.unlink()
+        with replaced_by_a_file(settings.broker_dir):
+            job = ready.ask_for_check(max_length=300)
+            wait_until(
+                lambda: b"folder cannot be used" in log.read_bytes()[said_before:],
+                timeout_seconds=240,
+                what="the reason in the log",
+            )
         assert studio.wait_for(job, "succeeded", 240)["attempt"] == 1
         assert worker.poll() is None
 

@@ -64,10 +64,12 @@ class ToolProcess:
         self.kills = MemoryKills.now()
         self._messages: queue.Queue[dict[str, Any]] = queue.Queue()
         self._connections: list[socket.socket] = []
+        self._called_myself = threading.Event()
         # A name that is no file: a worker that is killed leaves none, and a data folder on any kind of disk will do.
         name = f"sft-studio-{secrets.token_hex(16)}"
+        self._address = f"\0{name}"
         self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self._listener.bind(f"\0{name}")
+        self._listener.bind(self._address)
         self._listener.listen()
         threading.Thread(target=self._accept, daemon=True).start()
         program = python.parent / command[0]
@@ -118,6 +120,7 @@ class ToolProcess:
         """The rest, once it has ended; all that it printed is in `printed` by then."""
         deadline = time.monotonic() + _REST_SECONDS
         self._reader.join(_REST_SECONDS)
+        self._take_who_has_called(deadline)
         while self._connections and time.monotonic() < deadline:
             time.sleep(0.01)
         return self.messages(0.01)
@@ -129,13 +132,24 @@ class ToolProcess:
             with suppress(OSError):
                 connection.sendall(line)
 
+    def _take_who_has_called(self, deadline: float) -> None:
+        """A process that has called, told all and ended may wait to be taken on a busy machine: each has its turn, so a call after its
+        own is the last one to be taken."""
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as line, suppress(OSError):
+            line.settimeout(max(0.0, deadline - time.monotonic()))
+            line.connect(self._address)
+            self._called_myself.wait(max(0.0, deadline - time.monotonic()))
+
     def _accept(self) -> None:
         while True:
             try:
                 connection, _address = self._listener.accept()
             except OSError:
                 return
-            if not _is_ours(connection):
+            caller, user = _who_called(connection)
+            if caller == os.getpid():
+                self._called_myself.set()
+            if caller == os.getpid() or user != os.geteuid():
                 connection.close()
                 continue
             self._connections.append(connection)
@@ -165,11 +179,13 @@ class ToolProcess:
         self._listener.close()
 
 
-def _is_ours(connection: socket.socket) -> bool:
-    """Whether it comes from this user: everybody on the machine can see the socket's name, and no folder keeps them away."""
+def _who_called(connection: socket.socket) -> tuple[int, int]:
+    """Its process and its user: everybody on the machine can see the socket's name, and no folder keeps them away."""
     size = struct.calcsize("3i")
-    credentials = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, size)
-    return bool(struct.unpack("3i", credentials)[1] == os.geteuid())
+    process, user, _group = struct.unpack(
+        "3i", connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, size)
+    )
+    return process, user
 
 
 def tool_environment(

@@ -37,7 +37,8 @@ def test_early_stopping_goes_on_with_the_patience_that_was_left(
     assert 3 < found.steps < 20
     measured = {row["step"]: row["eval_loss"] for row in whole.of("eval")}
     again = job({**values, "resume_from": str(tmp_path / "run")}, backend="trl")
-    for step in (found.steps - 2, found.steps - 1, found.steps):
+    # With some patience left, and with none.
+    for step in (found.steps - 2, found.steps):
         shutil.copytree(tmp_path / f"lost-{step}", workplace)
         emit = Recorder()
         resumed = train.run(again, tmp_path / "run" / "2", emit, Control())

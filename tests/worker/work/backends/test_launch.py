@@ -4,7 +4,6 @@ import os
 import sys
 from pathlib import Path
 
-import psutil
 import pytest
 import torch
 from safetensors.torch import load_file
@@ -13,12 +12,17 @@ from app.interop.handing import TOOL_VERSIONS
 from app.interop.launching import read_launch
 from app.runs.work import TrainInput
 from tests.support import small_runs
-from tests.support.two_processes import HELD_OUT, SETTINGS, TRAINING, StoppingAt
+from tests.support.installation import ENDLESS
+from tests.support.patience import HANGING_SECONDS
+from tests.support.processes import working_in
+from tests.support.two_processes import HELD_OUT, SETTINGS, TRAINING, StoppingAt, room_for_two
+from tests.support.workers import wait_until
 from tests.worker.conftest import PROVENANCE, Recorder
 from worker.work import train
 from worker.work.backends.run import launch_of
 from worker.work.protocol import Control, JobFailed
 
+__all__ = ["room_for_two"]
 HERE = {"python": sys.executable, "version": TOOL_VERSIONS["trl"]}
 # As `accelerate config` writes one for processors.
 FILE = """
@@ -38,14 +42,6 @@ def by_step(told: Recorder, kind: str, name: str) -> dict[int, float]:
     return {row["step"]: row[name] for row in told.of(kind)}
 
 
-def in_folder(folder: Path) -> list[psutil.Process]:
-    return [
-        process
-        for process in psutil.process_iter(["cwd"])
-        if (process.info["cwd"] or "").startswith(str(folder))
-    ]
-
-
 def test_two_processes_train_the_losses_of_one_and_stop_together(tmp_path: Path) -> None:
     alone = small_runs.train(
         tmp_path / "alone",
@@ -61,7 +57,7 @@ def test_two_processes_train_the_losses_of_one_and_stop_together(tmp_path: Path)
         "backend": "trl",
         "num_processes": 2,
         "accelerate_config": "cpus.yaml",
-        "max_steps": 500,
+        "max_steps": ENDLESS,
     }
     job = small_runs.job(tmp_path / "both", training=TRAINING, held_out=HELD_OUT, **config)
     asked = TrainInput.model_validate(
@@ -76,13 +72,15 @@ def test_two_processes_train_the_losses_of_one_and_stop_together(tmp_path: Path)
         assert [found[step] for step in shared] == pytest.approx(
             [expected[step] for step in shared], rel=1e-5
         )
-    assert 4 <= result.steps < 12
+    assert 4 <= result.steps < ENDLESS
     assert (result.stop_reason, result.adapter_step) == ("requested", result.steps)
     # Each told what it trained: no sample went unseen, and none was another than the checked one.
     assert (result.labels_seen, result.labels_total) == (20, 20)
     assert [row["step"] for row in both.of("progress")] == list(range(1, result.steps + 1))
     assert (tmp_path / "both/output/adapter/adapter_model.safetensors").is_file()
-    assert in_folder(tmp_path) == []
+    wait_until(
+        lambda: not working_in(tmp_path), timeout_seconds=HANGING_SECONDS, what="the end of both processes"
+    )
 
 
 def test_without_a_file_so_many_processes_are_started_as_the_run_says() -> None:

@@ -1,11 +1,15 @@
 """What a tool's process is given, and what is heard of it."""
 
+import socket
 import sys
+import threading
 from pathlib import Path
 
 import pytest
 
 from app.sentences import FailureCode
+from tests.support.patience import HANGING_SECONDS
+from worker.work.backends import tool_process
 from worker.work.backends.explaining import explain
 from worker.work.backends.tool_process import OBSERVER, ToolProcess, tool_environment
 
@@ -26,6 +30,27 @@ def test_the_last_words_of_a_tool_that_dies_in_the_middle_of_a_line_are_heard(
         assert process.last_messages() == []
         assert process.printed[-1].endswith("No space left on device")
         assert explain("TRL", code, process.printed, for_memory=None).code == FailureCode.DISK_FULL
+
+
+def test_what_a_tool_told_is_heard_though_it_has_ended_before_its_call_was_taken(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on a busy machine, where the thread that takes calls comes to its turn when all is over."""
+    turn, who_called = threading.Event(), tool_process._who_called
+
+    def late(connection: socket.socket) -> tuple[int, int]:
+        assert turn.wait(HANGING_SECONDS)
+        return who_called(connection)
+
+    monkeypatch.setattr(tool_process, "_who_called", late)
+    (tmp_path / "train.py").write_text(
+        "import sys\n[one] = [one for one in sys.meta_path if hasattr(one, 'line')]\none.line.tell('end')"
+    )
+    with ToolProcess(Path(sys.executable), ["python", "train.py"], tmp_path) as process:
+        while process.exit_code is None:
+            assert process.messages(0.1) == []
+        threading.Timer(0.3, turn.set).start()
+        assert process.last_messages() == [{"event": "end"}]
 
 
 def test_of_a_line_that_is_written_over_and_over_the_last_state_is_kept(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ import pytest
 from app.files import CODE_FOLDER
 from app.playground.work import ChatRequest
 from app.sentences import SentenceError
+from tests.support.processes import runs
 from tests.support.said import said
 from worker.parent.warm_chat import TICK, WarmChat
 
@@ -64,7 +65,7 @@ def test_it_starts_with_the_first_request_and_close_leaves_no_process() -> None:
     pid = chat.process_id
     assert pid is not None
     chat.close()
-    assert not psutil.pid_exists(pid)
+    assert not runs(pid)
     with pytest.raises(SentenceError):
         ask(chat, "hello")
 
@@ -146,7 +147,7 @@ def test_the_process_ends_when_its_parent_is_killed(tmp_path: Path) -> None:
     finally:
         parent.kill()
         parent.wait(60)
-    assert wait_until(lambda: not child.is_running() or child.status() == psutil.STATUS_ZOMBIE)
+    assert wait_until(lambda: not runs(child))
 
 
 def test_the_parent_needs_no_torch() -> None:

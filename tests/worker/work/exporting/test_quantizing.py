@@ -13,7 +13,9 @@ from transformers import AutoModelForCausalLM, LlamaConfig
 
 from app.exports.quantizers import Quantizer
 from tests.support.llama_cpp import llama_server, quantizer
+from tests.support.patience import HANGING_SECONDS
 from tests.support.taught import ANSWER, QUESTION, Taught
+from tests.support.workers import wait_until
 from tests.worker.conftest import Recorder
 from tests.worker.work.exporting.test_gguf_kinds import SMALL, TEXTS, byte_level, write_exactly
 from worker.work.exporting import quantizing, work
@@ -201,8 +203,7 @@ def test_a_wish_to_stop_is_heard_while_it_says_nothing(tmp_path: Path) -> None:
     control = Control()
 
     def stop_it() -> None:
-        while not started.exists():
-            threading.Event().wait(0.01)
+        wait_until(started.exists, timeout_seconds=HANGING_SECONDS, what="its start")
         control.request_stop("cancel")
 
     thread = threading.Thread(target=stop_it)

@@ -3,6 +3,7 @@
 import functools
 import itertools
 import math
+import os
 import signal
 import subprocess
 import sys
@@ -16,6 +17,8 @@ import torch
 from safetensors.torch import load_file
 
 from tests.support import small_runs
+from tests.support.processes import below
+from tests.support.two_processes import room_for_two
 from tests.worker.conftest import Recorder
 from tests.worker.work import doing
 from worker import memory_kills
@@ -24,6 +27,7 @@ from worker.work.training import process_group, standstill
 from worker.work.training.data import EpochBatches
 from worker.work.training.process_group import FOLDER, ProcessGroup, environment_of, require_room
 
+__all__ = ["room_for_two"]
 # 18 samples: the last step of an epoch has an empty batch in one of two processes.
 DATA = small_runs.exchanges()[:18], small_runs.exchanges()[18:23]
 SETTINGS: dict[str, Any] = {
@@ -107,11 +111,7 @@ class AtFirstStep(Recorder):
 
 
 def others() -> list[psutil.Process]:
-    return [
-        child
-        for child in psutil.Process().children()
-        if "worker.work.training.other_process" in child.cmdline()
-    ]
+    return below(os.getpid(), "worker.work.training.other_process")
 
 
 @pytest.mark.parametrize("stop", ["save", "cancel"])

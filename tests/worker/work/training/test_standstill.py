@@ -2,42 +2,60 @@
 
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from worker.work.training.standstill import LIFE, Meetings, Patience, effort
+import pytest
+
+from tests.support.patience import HANGING_SECONDS
+from tests.support.workers import wait_until
+from worker.work.training import standstill
+from worker.work.training.standstill import Meetings, Patience, effort
 
 # In a second thread, as the lanes of a run do; the first one waits for it.
 COMPUTES = """
 import threading
+print("begun", flush=True)
 def work():
     while True: sum(range(10**5))
 threading.Thread(target=work).start()
 """
 # Wakes up a hundred times a second, as what looks after connections does.
-WAITS = "import time\nwhile True: time.sleep(0.01)"
+WAITS = "import time\nprint('begun', flush=True)\nwhile True: time.sleep(0.01)"
 
 
 @contextmanager
 def running(code: str) -> Iterator[int]:
-    process = subprocess.Popen([sys.executable, "-c", code])
-    try:
-        yield process.pid
-    finally:
-        process.kill()
-        process.wait(60)
+    """Its number, once the start of Python is behind it, which is work too."""
+    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE) as process:
+        try:
+            assert process.stdout is not None
+            assert process.stdout.readline() == b"begun\n"
+            yield process.pid
+        finally:
+            process.kill()
+
+
+# A second of the processor's time in place of six.
+LIFE = 100
+
+
+@pytest.fixture(autouse=True)
+def _shorter_life(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(standstill, "LIFE", LIFE)
 
 
 def test_whoever_computes_shows_life_in_whichever_thread_and_whoever_waits_does_not() -> None:
     with running(COMPUTES) as busy, running(WAITS) as idle:
-        patience, nap = Patience(), threading.Event()
+        patience = Patience()
         patience.look({1: busy, 2: idle}, 0)
         before = {pid: effort(pid) for pid in (busy, idle)}
-        # As long as it takes on a machine with other work.
-        while all(spent - before[busy].get(thread, 0) < LIFE for thread, spent in effort(busy).items()):
-            nap.wait(0.1)
+
+        def has_worked() -> bool:
+            return any(spent - before[busy].get(thread, 0) >= LIFE for thread, spent in effort(busy).items())
+
+        wait_until(has_worked, timeout_seconds=HANGING_SECONDS, what="so much work")
         patience.look({1: busy, 2: idle}, 10)
         assert patience.still_for([1, 2], 10) == 2
         assert patience.still_for([1], 10) is None
