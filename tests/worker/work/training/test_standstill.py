@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from worker.work.training.standstill import LIFE, Meetings, Patience, effort
+from worker.effort import LIFE, effort
+from worker.work.training.standstill import Meetings, Patience
 
 # In a second thread, as the lanes of a run do; the first one waits for it.
 COMPUTES = """
