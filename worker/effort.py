@@ -10,6 +10,8 @@ from typing import Final
 LIFE: Final = 600
 # Our processes, and those of a tool that is written in Python, write where each of their threads stands to standard error for it.
 ASKS_WHERE: Final = signal.SIGUSR1
+# So long they are given to do that.
+TO_TELL_SECONDS: Final = 2.0
 PROCESSES: Final = Path("/proc")
 # /proc/PID/task/TID/stat after the program's name: major faults, user time, system time.
 _COUNTED: Final = (9, 11, 12)

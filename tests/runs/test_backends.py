@@ -73,7 +73,7 @@ def test_one_that_cannot_be_started_is_not_offered_and_refused_with_what_to_do(
     described.write_text("Metadata-Version: 2.1\nName: axolotl\nVersion: 0.19.0\n")
     (programs := tmp_path / "bin").mkdir()
     (programs / "python").symlink_to(sys.executable)
-    app.state.settings.axolotl_env = tmp_path
+    app.state.settings = app.state.settings.model_copy(update={"axolotl_env": tmp_path})
     (found,) = [one for one in engineer.api.get("/api/v1/backends").json() if one["backend"] == "axolotl"]
     assert (found["version"], found["can_start"]) == ("0.19.0", False)
     assert '<option value="axolotl"' not in engineer.browser.get("/runs/new").text

@@ -17,13 +17,11 @@ from typing import Final
 import psutil
 
 from app.jobs.models import JobKind
-from worker.effort import ASKS_WHERE, LIFE, PROCESSES, numbers_in, threads_of
+from worker.effort import ASKS_WHERE, LIFE, PROCESSES, TO_TELL_SECONDS, numbers_in, threads_of
 
 # Longer than the processes of one run give each other, for who of them hangs says more.
 STILL_SECONDS: Final = 900.0
 LOOK_SECONDS: Final = 10.0
-# They write down where they stand meanwhile.
-TO_TELL_SECONDS: Final = 2.0
 # What speaks with a hub may wait for it, and has limits of its own for that; a chat has them too.
 WATCHED: Final = frozenset(JobKind) - {JobKind.PREPARE_BASE_MODEL, JobKind.PUSH, JobKind.CHAT}
 # A wait for a disk, a stop, a debugger's stop.
