@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from app.core.errors import Invalid
-from app.interop.handing import TOOLS, TRAIN_EVERY_WEIGHT
+from app.interop.handing import TOOLS
 from app.recipes.config import TrainingConfig
 from app.runs.beginning import Beginning
 from app.sentences import N_
@@ -127,18 +127,16 @@ KINDS: Final[tuple[ExportKind, ...]] = (
         carries_data=True,
     ),
 )
-# What only a run that trains an adapter has.
-_OF_ADAPTERS: Final = frozenset({"adapter", *TOOLS}) - TRAIN_EVERY_WEIGHT
 BY_NAME: Final = {kind.name: kind for kind in KINDS}
 
 
 def kinds_of(config: TrainingConfig, begins: Beginning | None) -> tuple[ExportKind, ...]:
-    """Those that a run can have with this config and beginning: a full fine-tune has no adapter and is not for every tool, and what
-    trains elsewhere begins at the base model, as a run that began from another one did not."""
+    """Those that a run can have with this config and beginning: a full fine-tune has no adapter, and what trains elsewhere begins at
+    the base model, as a run that began from another one did not."""
     return tuple(
         kind
         for kind in KINDS
-        if (config.use_peft or kind.name not in _OF_ADAPTERS) and not (begins and kind.name in TOOLS)
+        if (config.use_peft or kind.name != "adapter") and not (begins and kind.name in TOOLS)
     )
 
 

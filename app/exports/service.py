@@ -19,7 +19,7 @@ from app.core.transactions import after_commit
 from app.exports.kinds import GGUF, GGUF_MODELS, KINDS, ExportKind, kinds_of, read_choices, require_kind
 from app.exports.models import HubPush, RunExport, RunExportFile
 from app.exports.work import ExportPayload
-from app.interop.handing import TOOLS, require_handed
+from app.interop.handing import TOOLS
 from app.jobs.models import Job, JobKind, JobState, StopRequest
 from app.jobs.service import enqueue_with, require_job
 from app.jobs.stopping import request_stop
@@ -51,9 +51,6 @@ def start_export(
             id=run.id,
             earlier=run.begins.run_id,
         )
-    for tool in TOOLS:
-        if tool == kind.name:
-            require_handed(tool, run.config)
     if kind not in kinds_of(run.config, run.begins):
         raise Invalid(
             N_("A full fine-tune has no adapter: export the run as “merged”, which is its whole model."),

@@ -3,7 +3,7 @@
 from typing import Final
 
 from app.core.errors import Invalid
-from app.interop.handing import TOOL_NAMES, TRAIN_EVERY_WEIGHT, HandedRun, Handing, Tool
+from app.interop.handing import TOOL_NAMES, HandedRun, Handing, Tool
 from app.interop.launching import FIELD, ON_PROCESSORS, Launch
 from app.interop.writing import WRITERS
 from app.recipes.backend import STUDIO
@@ -11,13 +11,11 @@ from app.recipes.config import TrainingConfig
 from app.recipes.mixing import CURRICULUM
 from app.sentences import N_
 
-# Only these compute in bf16 on a processor as they are told to.
+# Only these compute in bf16 on a processor as they are told to: for an adapter, and for every weight.
 _HALF_ON_CPU: Final[frozenset[Tool]] = frozenset({"trl", "llamafactory"})
+_WHOLE_HALF_ON_CPU: Final[frozenset[Tool]] = frozenset({"trl"})
 # Those that were seen to train in several processes what one trains.
 _IN_SEVERAL: Final[tuple[Tool, ...]] = ("trl", "llamafactory")
-_NO_FULL: Final = N_(
-    "%(tool)s is handed adapters to train, no full fine-tune: set use_peft to true, or backend to one of: %(others)s."
-)
 _NO_BUDGET: Final = N_(
     "%(tool)s does not plan its steps for a time budget: set max_train_minutes to 0, or backend to studio."
 )
@@ -81,14 +79,9 @@ def require_able(
 ) -> None:
     """Raises Invalid, naming the field, where the tool has no way to train what `config` says, started as `launch` says."""
     name = TOOL_NAMES[tool]
-    half = on_cpu and config.bf16 is True and tool not in _HALF_ON_CPU
+    able_of_half = _HALF_ON_CPU if config.use_peft else _WHOLE_HALF_ON_CPU
+    half = on_cpu and config.bf16 is True and tool not in able_of_half
     wrong = [
-        (
-            not config.use_peft and tool not in TRAIN_EVERY_WEIGHT,
-            Invalid(
-                _NO_FULL, field="use_peft", tool=name, others=", ".join((STUDIO, *sorted(TRAIN_EVERY_WEIGHT)))
-            ),
-        ),
         (config.max_train_minutes > 0, Invalid(_NO_BUDGET, field="max_train_minutes", tool=name)),
         (config.sample_count > 0, Invalid(_NO_COUNT, field="sample_count", tool=name)),
         (config.keep_checkpoints == "all", Invalid(_NO_CHECKPOINTS, field="keep_checkpoints", tool=name)),

@@ -2,13 +2,17 @@
 
 from typing import Any, Final
 
-from app.interop.handing import HandedRun, Handing
+from app.interop.handing import TOOL_NAMES, HandedRun, Handing, Precision
 from app.sentences import N_
 
 OUTPUT: Final = "output"
 
 _DRAWS: Final = N_(
     "Dropout of %(dropout)s draws other random numbers than the studio: losses differ by that."
+)
+_WHOLE: Final = N_(
+    "%(tool)s trains every weight in float32, where the run computed its products in bfloat16: only so do its files train the same weights "
+    "with a GPU and without."
 )
 _SAVES: Final = N_(
     "It saves whenever it measures, every %(steps)d steps, so that the best adapter can be kept."
@@ -47,6 +51,15 @@ def training_arguments(run: HandedRun) -> dict[str, Any]:
         **(_evaluation(run) if run.held_out else {}),
         "report_to": "none",
     }
+
+
+def precision_to_compute_in(run: HandedRun, handing: Handing) -> Precision:
+    """The run's own for an adapter. For every weight float32: in bf16 Axolotl and Unsloth keep them in bf16 too, where most steps are lost
+    in rounding, and LLaMA-Factory does not start without a GPU. Says where that is not the run's."""
+    if run.config.use_peft or run.precision == "float32":
+        return run.precision
+    handing.note(_WHOLE, tool=TOOL_NAMES[handing.tool])
+    return "float32"
 
 
 def _evaluation(run: HandedRun) -> dict[str, Any]:

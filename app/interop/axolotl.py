@@ -3,8 +3,8 @@
 from typing import Any, Final
 
 from app.interchange.exports.tool_configs import commented_yaml, one_line
-from app.interop.arguments import OUTPUT, saving_steps
-from app.interop.handing import HandedRun, Handing
+from app.interop.arguments import OUTPUT, precision_to_compute_in, saving_steps
+from app.interop.handing import HandedRun, Handing, Precision
 from app.sentences import N_
 
 CONFIG: Final = "config.yml"
@@ -33,10 +33,11 @@ def write_axolotl(run: HandedRun, handing: Handing) -> None:
     """Files, command and notes into `handing`."""
     if run.warmup_steps == 1:
         handing.note(_WARM_UP)
-    if run.precision == "bfloat16":
+    precision = precision_to_compute_in(run, handing)
+    if precision == "bfloat16":
         handing.note(_PRECISION)
     handing.files[CONFIG] = commented_yaml(
-        [one_line(run.title)], {**_model(run), **_data(run), **_training(run)}
+        [one_line(run.title)], {**_model(run), **_data(run), **_training(run, precision)}
     )
 
 
@@ -46,6 +47,14 @@ def _model(run: HandedRun) -> dict[str, Any]:
         "base_model": run.model,
         **({"revision_of_model": run.revision} if run.revision else {}),
         "load_in_8bit": False,
+        **(_adapter(run) if config.use_peft else {}),
+        **(_LIGER if config.use_liger_kernel else {}),
+    }
+
+
+def _adapter(run: HandedRun) -> dict[str, Any]:
+    config = run.config
+    return {
         "load_in_4bit": config.load_in_4bit,
         "adapter": "qlora" if config.load_in_4bit else "lora",
         "lora_r": config.lora_r,
@@ -56,7 +65,6 @@ def _model(run: HandedRun) -> dict[str, Any]:
         "peft_use_dora": config.use_dora,
         **({"peft_trainable_token_indices": [run.end_of_turn_id]} if run.trains_end_of_turn else {}),
         **dict.fromkeys(_KERNELS, False),
-        **(_LIGER if config.use_liger_kernel else {}),
     }
 
 
@@ -79,7 +87,7 @@ def _dataset(file: str) -> dict[str, Any]:
     return {"path": file, "ds_type": "parquet", "split": "train", "type": None}
 
 
-def _training(run: HandedRun) -> dict[str, Any]:
+def _training(run: HandedRun, precision: Precision) -> dict[str, Any]:
     config = run.config
     return {
         "output_dir": OUTPUT,
@@ -97,7 +105,7 @@ def _training(run: HandedRun) -> dict[str, Any]:
         "adam_epsilon": config.adam_epsilon,
         "optimizer": config.optim,
         "seed": config.seed,
-        "bf16": "auto" if run.precision == "bfloat16" else False,
+        "bf16": "auto" if precision == "bfloat16" else False,
         "fp16": False,
         "tf32": False,
         "attn_implementation": "sdpa",

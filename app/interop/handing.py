@@ -24,8 +24,6 @@ TOOL_VERSIONS: Final[dict[Tool, str]] = {
     "trl": "1.16.0",
     "unsloth": "2026.10.9",
 }
-# Those whose files train every weight as well as an adapter.
-TRAIN_EVERY_WEIGHT: Final[frozenset[Tool]] = frozenset({"trl"})
 # In the folder of an export, where the tool is installed.
 COMMANDS: Final[dict[Tool, str]] = {
     "llamafactory": "llamafactory-cli train train.yaml",
@@ -49,9 +47,6 @@ def command_of(tool: Tool, launch: Launch | None = None) -> str:
 
 Precision = Literal["float32", "bfloat16"]
 
-_NO_FULL: Final = N_(
-    "A full fine-tune is handed to %(names)s alone, and not to %(tool)s: export it for that."
-)
 _CANNOT: Final = N_(
     "%(tool)s %(version)s has no option for %(name)s. Export for another tool, or have it left out (otherwise=leave_out)."
 )
@@ -59,13 +54,6 @@ _CANNOT_HERE: Final = N_(
     "%(tool)s %(version)s has no option for %(name)s. Set it back, or set backend to another that has."
 )
 _LEFT_OUT: Final = N_("%(name)s is left out: %(tool)s %(version)s has no option for it.")
-
-
-def require_handed(tool: Tool, config: TrainingConfig) -> None:
-    """Raises Invalid naming `use_peft` where the tool's files train adapters alone and the run trained every weight."""
-    if not config.use_peft and tool not in TRAIN_EVERY_WEIGHT:
-        names = ", ".join(TOOL_NAMES[one] for one in sorted(TRAIN_EVERY_WEIGHT))
-        raise Invalid(_NO_FULL, field="use_peft", tool=TOOL_NAMES[tool], names=names)
 
 
 @dataclass(frozen=True)
@@ -126,7 +114,11 @@ class HandedRun:
     @property
     def trains_end_of_turn(self) -> bool:
         """Whether the row of the end-of-turn token is trained beside the adapter."""
-        return self.config.trainable_tokens == "end_of_turn" and self.end_of_turn_id is not None
+        return (
+            self.config.use_peft
+            and self.config.trainable_tokens == "end_of_turn"
+            and self.end_of_turn_id is not None
+        )
 
 
 @dataclass

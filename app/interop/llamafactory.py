@@ -3,7 +3,7 @@
 from typing import Any, Final
 
 from app.interchange.exports.tool_configs import commented_yaml, one_line
-from app.interop.arguments import training_arguments
+from app.interop.arguments import precision_to_compute_in, training_arguments
 from app.interop.handing import HandedRun, Handing
 from app.sentences import N_
 
@@ -20,8 +20,9 @@ def write_llamafactory(run: HandedRun, handing: Handing) -> None:
     """Files, command and notes into `handing`."""
     if run.trains_end_of_turn:
         handing.cannot("trainable_tokens")
-    if not handing.as_backend:  # which hands it a model folder whose config says so
-        handing.note(_PRECISION, precision=run.precision)
+    precision = precision_to_compute_in(run, handing)
+    if run.config.use_peft and not handing.as_backend:  # which hands it a model folder whose config says so
+        handing.note(_PRECISION, precision=precision)
     handing.files[CONFIG] = commented_yaml([one_line(run.title)], _config(run))
 
 
@@ -32,6 +33,29 @@ def _config(run: HandedRun) -> dict[str, Any]:
         **({"model_revision": run.revision} if run.revision else {}),
         "stage": "sft",
         "do_train": True,
+        **(_adapter(run) if config.use_peft else {"finetuning_type": "full"}),
+        # It wants names of datasets and takes what lies in tokenized_path; the template makes no token of it.
+        "dataset": run.name,
+        **({"eval_dataset": f"{run.name}_validation"} if run.held_out else {}),
+        "tokenized_path": TOKENIZED,
+        "template": "empty",
+        "cutoff_len": run.longest,
+        "packing": False,
+        # Weights are loaded as the model's config says, and kept in float32 where they are trained; mixed precision would round
+        # what the studio does not.
+        "fp16": False,
+        "bf16": False,
+        "disable_gradient_checkpointing": not config.gradient_checkpointing,
+        **({"enable_liger_kernel": True} if config.use_liger_kernel else {}),
+        **training_arguments(run),
+        **({"use_cpu": True} if run.on_processors else {}),
+        **({"early_stopping_steps": config.early_stopping_patience} if run.stops_early else {}),
+    }
+
+
+def _adapter(run: HandedRun) -> dict[str, Any]:
+    config = run.config
+    return {
         "finetuning_type": "lora",
         "lora_rank": config.lora_r,
         "lora_alpha": config.lora_alpha,
@@ -40,21 +64,6 @@ def _config(run: HandedRun) -> dict[str, Any]:
         "use_rslora": config.use_rslora,
         "use_dora": config.use_dora,
         **_quantized(run),
-        # It wants names of datasets and takes what lies in tokenized_path; the template makes no token of it.
-        "dataset": run.name,
-        **({"eval_dataset": f"{run.name}_validation"} if run.held_out else {}),
-        "tokenized_path": TOKENIZED,
-        "template": "empty",
-        "cutoff_len": run.longest,
-        "packing": False,
-        # Weights are loaded as the model's config says; mixed precision would round what the studio does not.
-        "fp16": False,
-        "bf16": False,
-        "disable_gradient_checkpointing": not config.gradient_checkpointing,
-        **({"enable_liger_kernel": True} if config.use_liger_kernel else {}),
-        **training_arguments(run),
-        **({"use_cpu": True} if run.on_processors else {}),
-        **({"early_stopping_steps": config.early_stopping_patience} if run.stops_early else {}),
     }
 
 

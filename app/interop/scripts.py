@@ -4,8 +4,8 @@ import json
 from typing import Any, Final
 
 from app.files import APP_FOLDER
-from app.interop.arguments import training_arguments
-from app.interop.handing import HandedRun, Handing
+from app.interop.arguments import precision_to_compute_in, training_arguments
+from app.interop.handing import HandedRun, Handing, Precision
 from app.sentences import N_
 
 CONFIG: Final = "config.json"
@@ -49,7 +49,7 @@ def write_trl(run: HandedRun, handing: Handing) -> None:
     if run.launch:
         # The file that its processes are started with.
         handing.files[run.launch.name_in_folder] = run.launch.text
-    _write(run, handing, lora if config.use_peft else None, training)
+    _write(run, handing, run.precision, lora if config.use_peft else None, training)
 
 
 def write_unsloth(run: HandedRun, handing: Handing) -> None:
@@ -61,15 +61,15 @@ def write_unsloth(run: HandedRun, handing: Handing) -> None:
         handing.cannot("use_dora")
     if config.use_liger_kernel:  # it brings kernels of its own, for the same modules
         handing.cannot("use_liger_kernel")
-    if not run.layers:
+    if config.use_peft and not run.layers:
         handing.note(_USUAL_LAYERS, layers=", ".join(_LAYERS))
     lora = {
         **_lora(run),
         "target_modules": list(run.layers or _LAYERS),
-        "use_gradient_checkpointing": config.gradient_checkpointing,
         "random_state": config.seed,
     }
-    _write(run, handing, lora, _training(run))
+    precision = precision_to_compute_in(run, handing)
+    _write(run, handing, precision, lora if config.use_peft else None, _training(run))
 
 
 def _lora(run: HandedRun) -> dict[str, Any]:
@@ -94,15 +94,22 @@ def _training(run: HandedRun) -> dict[str, Any]:
     }
 
 
-def _write(run: HandedRun, handing: Handing, lora: dict[str, Any] | None, training: dict[str, Any]) -> None:
+def _write(
+    run: HandedRun,
+    handing: Handing,
+    precision: Precision,
+    lora: dict[str, Any] | None,
+    training: dict[str, Any],
+) -> None:
     """`lora` is None where every weight is trained."""
     value = {
         "title": run.title,
         "model": run.model,
         "revision": run.revision,
-        "dtype": run.precision,
+        "dtype": precision,
         "load_in_4bit": run.config.load_in_4bit,
         "longest": run.longest,
+        "gradient_checkpointing": run.config.gradient_checkpointing,
         "early_stopping_patience": run.config.early_stopping_patience if run.stops_early else 0,
         "lora": lora,
         "training": training,

@@ -8,7 +8,7 @@ import numpy as np
 
 from app.interop.arguments import note_what_is_otherwise
 from app.interop.axolotl import TRAIN_FILE, VALIDATION_FILE, write_axolotl
-from app.interop.handing import HandedOver, HandedRun, Handing, Tool, require_handed
+from app.interop.handing import HandedOver, HandedRun, Handing, Tool
 from app.interop.llamafactory import TOKENIZED, write_llamafactory
 from app.interop.readme import README, readme_text
 from app.interop.scripts import write_trl, write_unsloth
@@ -40,7 +40,6 @@ def hand_over(
     from app.interop.token_files import write_arrow_folder, write_parquet
 
     handing = Handing(tool, leave_out, as_backend)
-    require_handed(tool, run.config)
     if run.is_curriculum:
         handing.cannot("mix_order")
     WRITERS[tool](run, handing)

@@ -55,7 +55,7 @@ class Backends:
     @property
     def names(self) -> list[str]:
         """What `backend` may be set to here."""
-        return [STUDIO, *self.environments]
+        return [STUDIO, *(tool for tool, found in self.environments.items() if found.broken is None)]
 
 
 NO_BACKENDS: Final = Backends()
@@ -92,6 +92,7 @@ def fit_to_backend(
         raise Invalid(
             _NOT_HERE, field="backend", tool=name, setting=setting_of(tool), names=", ".join(backends.names)
         )
+    backends.environments[tool].require_program()
     notes: list[Sentence] = []
     launch = launch_of(config, backends)
     if launch is not None and "num_processes" not in asked:

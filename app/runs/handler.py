@@ -146,6 +146,7 @@ def _backend_place(place: Workplace, run: Run) -> BackendPlace | None:
             tool=TOOL_NAMES[tool],
             setting=setting_of(tool),
         )
+    found.require_program()
     if run.launch is not None:
         require_installed(run.launch, tool, has_deepspeed=found.has_deepspeed)
     return BackendPlace(python=str(found.python), version=found.version)

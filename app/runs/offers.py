@@ -26,6 +26,10 @@ def offered_devices(session: Session, chosen: str) -> list[tuple[str, str]]:
 
 def offered_backends(backends: Backends, chosen: str) -> list[tuple[str, str]]:
     """Names and words of the programs that are found here, and of the one that a link or a run before asks for."""
-    found = {tool: f"{TOOL_NAMES[tool]} {one.version}" for tool, one in backends.environments.items()}
+    found = {
+        tool: f"{TOOL_NAMES[tool]} {one.version}"
+        for tool, one in backends.environments.items()
+        if tool in backends.names
+    }
     asked = {tool: TOOL_NAMES[tool] for tool in TOOLS if tool == chosen}
     return [(STUDIO, "SFT Studio"), *{**asked, **found}.items()]

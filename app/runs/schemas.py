@@ -47,7 +47,8 @@ class ForeignConfigOut(BaseModel):
 
 
 class BackendOut(BaseModel):
-    """A program that can train instead of the studio: as `backend` names it, and the version that is found here, if any.
+    """A program that can train instead of the studio: as `backend` names it, and the version that is found here, if any; whether
+    that can be started, as one cannot whose environment was moved.
 
     `setting` is the environment variable that names where it is installed. `accelerate_configs` are the files that
     `accelerate_config` may name here; of TRL alone, which is started with them.
@@ -56,6 +57,7 @@ class BackendOut(BaseModel):
     backend: Tool
     title: str
     version: str | None
+    can_start: bool
     setting: str
     accelerate_configs: list[str] = Field(default_factory=list)
 
@@ -66,6 +68,7 @@ class BackendOut(BaseModel):
             backend=tool,
             title=TOOL_NAMES[tool],
             version=found.version if found else None,
+            can_start=found is not None and found.broken is None,
             setting=setting_of(tool),
             accelerate_configs=list(files) if tool == "trl" else [],
         )

@@ -24,7 +24,7 @@ from app.core.storage import Storage
 from app.exports.quantizers import SETTING as QUANTIZER
 from app.exports.quantizers import NoSuchQuantizer, find_quantizer
 from app.files import file_sha256, free_bytes
-from app.interop.environments import find_environment, named_place, setting_of
+from app.interop.environments import NO_PROGRAM, find_environment, named_place, setting_of
 from app.interop.handing import TOOL_NAMES, TOOL_VERSIONS, TOOLS
 from app.interop.launching import SETTING, launch_files, read_launch
 from app.jobs.models import Job, JobState
@@ -273,7 +273,9 @@ def _backends(settings: Settings) -> Iterator[Finding]:
     for tool in TOOLS:
         found, place = find_environment(settings, tool), named_place(settings, tool)
         values = {"tool": TOOL_NAMES[tool], "setting": setting_of(tool), "place": place}
-        if found and found.version == TOOL_VERSIONS[tool]:
+        if found and found.broken:
+            yield Finding("backends", "warning", _(NO_PROGRAM) % (values | {"program": found.broken}))
+        elif found and found.version == TOOL_VERSIONS[tool]:
             text = _("%(tool)s %(version)s can train as a backend (%(python)s).")
             values |= {"version": found.version, "python": found.python}
             yield Finding("backends", "ok", text % values)

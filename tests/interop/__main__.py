@@ -1,12 +1,14 @@
 """`make interop`: other trainers train for real, beside the studio's own training.
 
 Exports: on a tiny model, the tokens and labels that reach each tool's model are the checked ones, for every kind of template,
-tools, reasoning and flags; on the bundled model, the losses of the first steps, speed and memory. Backends: a run is
-started through REST and the worker, trained by the tool, evaluated and exported. What differs makes it fail.
+tools, reasoning and flags, and the losses of a full fine-tune are the studio's; on the bundled model, the losses of the first
+steps, speed and memory. Backends: a run is started through REST and the worker, trained by the tool, evaluated and exported.
+What differs makes it fail.
 """
 
 import argparse
 import json
+import math
 import os
 import shutil
 import subprocess
@@ -75,6 +77,7 @@ def main() -> int:
         stopped = stop_and_go_on(chosen, folder / "stopping", wrong, NEAR) if stopping else {}
         if asked.exports:
             wrong += compare_tokens(chosen, folder / "tokens")
+            wrong += compare_every_weight(chosen, folder / "whole")
         figures = compare_losses(chosen, folder / "losses", wrong) if asked.exports else {}
         backends = train_with(chosen, folder / "backends", wrong, NEAR) if asked.backends else {}
     print(machine_line())
@@ -141,6 +144,23 @@ def compare_tokens(chosen: list[Tool], folder: Path) -> list[str]:
             )
         else:
             say(f"  all {len(wanted)} batches are equal, token for token and label for label")
+    return wrong
+
+
+def compare_every_weight(chosen: list[Tool], folder: Path) -> list[str]:
+    """A few steps in which every weight of a tiny model is trained, beside the studio's."""
+    folder.mkdir()
+    config = config_of(use_peft=False, learning_rate=1e-3, max_steps=4, eval_steps=4, save_steps=4)
+    material = prepare(tiny_model(folder), folder, config)
+    ours = train_in_the_studio(material, folder / "studio")
+    wrong = []
+    for tool in chosen:
+        say(f"{TOOL_NAMES[tool]}: {len(ours.losses)} steps of every weight")
+        found = run(tool, material, folder)
+        apart = max(abs(found.losses.get(step, math.inf) - loss) for step, loss in ours.losses.items())
+        say(f"  losses are {apart:.4f} apart")
+        if apart > NEAR or found.held_out.keys() != ours.held_out.keys():
+            wrong.append(f"{TOOL_NAMES[tool]} trains every weight otherwise: losses are {apart:.4f} apart")
     return wrong
 
 

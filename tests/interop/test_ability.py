@@ -17,7 +17,6 @@ EVERY = {
 OTHERS = [tool for tool in TOOLS if tool != "trl"]
 CASES = [
     *((tool, name, value, False) for tool in TOOLS for name, value in EVERY.items()),
-    *((tool, "use_peft", False, False) for tool in OTHERS),
     *((tool, "num_processes", 2, False) for tool in ("axolotl", "unsloth")),
     *((tool, "accelerate_config", "fsdp.yaml", False) for tool in OTHERS),
     *((tool, "load_in_4bit", True, True) for tool in TOOLS),
@@ -51,7 +50,21 @@ def test_a_recipe_as_it_stands_is_no_trouble(tool: Tool) -> None:
     require_able(TrainingConfig(backend=tool, sample_count=0), tool, on_cpu=True, end_of_turn_id=2)
 
 
-def test_trl_trains_every_weight_too_in_several_processes() -> None:
+@pytest.mark.parametrize("tool", TOOLS)
+def test_every_weight_is_trained_too_by_any_tool(tool: Tool) -> None:
+    config = TrainingConfig(backend=tool, use_peft=False, sample_count=0, trainable_tokens="end_of_turn")
+    require_able(config, tool, on_cpu=True, end_of_turn_id=2)
+    half = config.model_copy(update={"bf16": True})
+    require_able(half, tool, on_cpu=False, end_of_turn_id=2)
+    if tool == "trl":
+        require_able(half, tool, on_cpu=True, end_of_turn_id=2)
+        return
+    with pytest.raises(Invalid) as refused:
+        require_able(half, tool, on_cpu=True, end_of_turn_id=2)
+    assert refused.value.field == "bf16"
+
+
+def test_trl_trains_every_weight_in_several_processes() -> None:
     config = TrainingConfig(backend="trl", use_peft=False, sample_count=0, num_processes=2)
     require_able(config, "trl", on_cpu=True, end_of_turn_id=2)
 

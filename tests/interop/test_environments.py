@@ -5,8 +5,15 @@ from pathlib import Path
 
 import pytest
 
+from app.core.errors import Invalid
 from app.core.settings import Settings
-from app.interop.environments import find_environment, find_environments, setting_of
+from app.interop.environments import (
+    Environment,
+    find_environment,
+    find_environments,
+    program_beside,
+    setting_of,
+)
 from app.interop.handing import TOOL_VERSIONS
 
 
@@ -16,10 +23,45 @@ def environment(tmp_path: Path) -> Path:
     place = tmp_path / "axolotl"
     (place / "bin").mkdir(parents=True)
     (place / "bin" / "python").symlink_to(sys.executable)
+    (place / "bin" / "axolotl").write_text(f"#!{place}/bin/python\n")
     described = place / "lib" / "python3.12" / "site-packages" / "axolotl-0.19.0.dist-info"
     described.mkdir(parents=True)
     (described / "METADATA").write_text("Metadata-Version: 2.1\nName: axolotl\nVersion: 0.19.0\n")
     return place
+
+
+def test_an_environment_that_was_moved_or_whose_program_is_gone_is_found_and_refused_in_words(
+    environment: Path,
+) -> None:
+    def found(place: Path) -> Environment:
+        one = find_environment(Settings(axolotl_env=place), "axolotl")
+        assert one
+        return one
+
+    assert found(environment).broken is None
+    found(environment).require_program()
+    moved = environment.rename(environment.with_name("moved"))
+    # Its first line names the Python of the place where it was.
+    assert found(moved).broken == moved / "bin" / "axolotl"
+    (moved / "bin" / "axolotl").unlink()
+    assert found(moved).broken == moved / "bin" / "axolotl"
+    with pytest.raises(
+        Invalid, match="bin/axolotl is missing, or was made for an environment that has been moved"
+    ) as refused:
+        found(moved).require_program()
+    assert refused.value.field == "backend"
+
+
+def test_what_python_starts_is_started_by_the_one_that_is_there(environment: Path) -> None:
+    """Of a system's own Python there is often no `python`."""
+    (environment / "bin" / "python").rename(environment / "bin" / "python3")
+    described = next((environment / "lib").rglob("METADATA"))
+    described.write_text(described.read_text().replace("axolotl", "unsloth"))
+    described.parent.rename(described.parent.with_name("unsloth-0.19.0.dist-info"))
+    found = find_environment(Settings(unsloth_env=environment), "unsloth")
+    assert found
+    assert (found.python.name, found.broken) == ("python3", None)
+    assert program_beside(found.python, "python") == found.python
 
 
 @pytest.mark.parametrize("named", ["", "bin", "bin/python"])

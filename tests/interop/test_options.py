@@ -12,11 +12,10 @@ import yaml
 
 from app.core.errors import Invalid
 from app.interop.arguments import note_what_is_otherwise
-from app.interop.handing import TOOL_VERSIONS, TOOLS, TRAIN_EVERY_WEIGHT, HandedRun, Handing, Tool
+from app.interop.handing import TOOL_VERSIONS, TOOLS, HandedRun, Handing, Tool
 from app.interop.launching import own_launch
 from app.interop.readme import readme_text
-from app.interop.writing import WRITERS, hand_over
-from app.masking import ArraysBuilder, MaskSettings
+from app.interop.writing import WRITERS
 from app.recipes.config import TrainingConfig
 
 HERE = Path(__file__).parent
@@ -33,8 +32,7 @@ RUNS = {
     "a limit": {"limit": 7, "precision": "bfloat16", "warmup_ratio": 0.5},
 }
 # What a config decides elsewhere: in `limit`, in `precision`, in `layers`; and where a tool has no option at all.
-# Full fine-tunes are TRL's alone, and refused for the others before their writer is asked.
-TOLD_OTHERWISE = {"max_train_minutes", "bf16", "lora_target_modules", "use_peft"}
+TOLD_OTHERWISE = {"max_train_minutes", "bf16", "lora_target_modules"}
 # Answers on the way, and what is kept after the end, change no number, and are the studio's alone.
 TOLD_OTHERWISE |= {"sample_count", "sample_prompts", "keep_checkpoints", "backend"}
 # The file is beside the script where the run has one, and no other tool is started with it.
@@ -75,11 +73,6 @@ def known(tool: Tool) -> dict[str, Any]:
 @pytest.mark.parametrize("changes", RUNS.values(), ids=list(RUNS))
 @pytest.mark.parametrize("tool", TOOLS)
 def test_the_tool_knows_every_option(tool: Tool, changes: dict[str, Any]) -> None:
-    if changes.get("use_peft") is False and tool not in TRAIN_EVERY_WEIGHT:
-        with pytest.raises(Invalid) as refused:
-            hand_over(tool, handed(**changes), ArraysBuilder(MaskSettings(), "small").finish(), Path())
-        assert refused.value.field == "use_peft"
-        return
     files, names = written(tool, handed(**changes)).files, known(tool)
     if tool == "llamafactory":
         found = {"train": yaml.safe_load(files["train.yaml"])}
@@ -139,6 +132,25 @@ def test_what_a_tool_cannot_do_is_refused_by_name_or_left_out_and_said(tool: Too
         written(tool, run, leave_out=False)
     assert refused.value.field == field
     assert any(field in note.english() for note in written(tool, run).notes)
+
+
+@pytest.mark.parametrize("tool", TOOLS)
+def test_every_weight_is_trained_with_no_word_of_an_adapter(tool: Tool) -> None:
+    run = handed(use_peft=False, precision="bfloat16", trainable_tokens="end_of_turn", end_of_turn_id=2)
+    found = written(tool, run, leave_out=False)
+    assert not re.search("lora|dora|trainable_token_indices", " ".join(_options(tool, found)))
+    # TRL alone is told to keep weights in float32 and to compute in bf16; in the others one goes with the other.
+    assert ("float32" in " ".join(note.english() for note in found.notes)) == (tool != "trl")
+
+
+def _options(tool: Tool, found: Handing) -> list[str]:
+    """Names of options with a value, as the tool is given them."""
+    if tool in ("trl", "unsloth"):
+        config = json.loads(found.files["config.json"])
+        whole = {**config, **config["training"]}
+    else:
+        whole = yaml.safe_load(found.files["train.yaml" if tool == "llamafactory" else "config.yml"])
+    return [name for name, value in whole.items() if value not in (None, False)]
 
 
 def test_a_title_cannot_end_the_comment_it_stands_in() -> None:

@@ -3,6 +3,7 @@
 import json
 import shutil
 import sqlite3
+import sys
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
@@ -14,6 +15,7 @@ from sqlmodel import select
 from app.base_models.models import ModelEntry
 from app.core.database import transaction, utc_now
 from app.core.settings import Settings
+from app.interop.handing import TOOL_VERSIONS
 from app.interop.token_files import COLUMNS
 from app.jobs.models import Job, JobState
 from app.serving.doctor import examine
@@ -153,6 +155,39 @@ def test_a_file_of_accelerate_that_starts_no_run_is_told(sound: Settings, tmp_pa
     (folder / "accelerate-one.yaml").write_text("distributed_type: MULTI_CPU\nnum_processes: 2\n")
     (folder / "accelerate-two.yaml").write_text("distributed_type: NO\n")
     assert list(told().values()) == ["ok", "warning"]
+
+
+def test_another_trainer_is_told_as_it_is_found(sound: Settings, tmp_path: Path) -> None:
+    def told() -> tuple[str, str]:
+        settings = sound.model_copy(update={"axolotl_env": tmp_path / "env"})
+        (found,) = [one for one in examine(settings) if "Axolotl" in one.text and "Not named" not in one.text]
+        assert found.check == "backends"
+        return found.level, found.text
+
+    def install(version: str) -> None:
+        described = tmp_path / "env/lib/python3.12/site-packages/axolotl.dist-info/METADATA"
+        described.parent.mkdir(parents=True, exist_ok=True)
+        described.write_text(f"Metadata-Version: 2.1\nName: axolotl\nVersion: {version}\n")
+
+    assert told()[0] == "warning"
+    assert f"is not installed in {tmp_path / 'env'}, which SFT_STUDIO_AXOLOTL_ENV names" in told()[1]
+    programs = tmp_path / "env" / "bin"
+    programs.mkdir(parents=True)
+    (programs / "python").symlink_to(sys.executable)
+    install(TOOL_VERSIONS["axolotl"])
+    assert told()[0] == "warning"
+    assert (
+        f"{programs / 'axolotl'} is missing, or was made for an environment that has been moved" in told()[1]
+    )
+    (programs / "axolotl").write_text(f"#!{programs / 'python'}\n")
+    assert told()[0] == "ok"
+    assert f"Axolotl {TOOL_VERSIONS['axolotl']} can train as a backend" in told()[1]
+    install("0.1")
+    assert told()[0] == "ok"
+    assert (
+        f"Axolotl 0.1 can train as a backend ({programs / 'python'}); what it is told was tried with"
+        in told()[1]
+    )
 
 
 def test_a_quantizer_that_is_named_and_not_there_is_told(sound: Settings, tmp_path: Path) -> None:

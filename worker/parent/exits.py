@@ -4,7 +4,7 @@ from dataclasses import replace
 from typing import Final
 
 from app.jobs.models import JobKind
-from app.sentences import N_, Failure, FailureCode
+from app.sentences import N_, Failure, FailureCode, Sentence
 from worker.exits import Exit, Words, judge
 
 KILLED: Final = N_(
@@ -30,6 +30,14 @@ AGAIN: Final = N_(
     "The process was killed (signal %(signal)s), and not by the system for want of memory. Another attempt goes on, once, from the newest "
     "checkpoint if there is one."
 )
+HANGS: Final = N_(
+    "The job hangs: none of its processes has computed, read or written anything for %(minutes)d minutes. The log says where they stood, "
+    "if they could still tell."
+)
+HANGS_AGAIN: Final = N_(
+    "The job hung: none of its processes had computed, read or written anything for %(minutes)d minutes. Another attempt goes on, once, "
+    "from the newest checkpoint if there is one."
+)
 
 _WORDS: Final = Words(MEMORY, KILLED, FROM_OUTSIDE, AGAIN, CRASHED)
 _OF_TRAINING: Final = replace(_WORDS, memory=TRAINING_MEMORY, perhaps_memory=TRAINING_KILLED)
@@ -42,3 +50,10 @@ def judge_exit(code: int, kind: JobKind, *, for_memory: bool | None) -> Exit:
     if code >= 0:
         return Exit(Failure.of(FailureCode.DIED, DIED, code=code))
     return judge(-code, _OF_TRAINING if kind is JobKind.TRAIN else _WORDS, for_memory=for_memory)
+
+
+def hanging(seconds: float) -> Exit:
+    """Of a child that was ended because nothing of it had shown a sign of life for so long."""
+    minutes = int(seconds / 60)
+    failure = Failure.of(FailureCode.STALLED, HANGS, minutes=minutes)
+    return Exit(failure, Sentence.of(HANGS_AGAIN, minutes=minutes))

@@ -29,10 +29,11 @@ from app.jobs.service import Claim, LeaseLost
 from app.jobs.work import JobInput
 from app.sentences import N_, Failure, FailureCode, Sentence
 from worker.memory_kills import MemoryKills
+from worker.parent import standstill
 from worker.parent.allocator import allocator_environment
 from worker.parent.attempt import Attempt
 from worker.parent.child_process import ChildProcess
-from worker.parent.exits import DIED, judge_exit
+from worker.parent.exits import DIED, hanging, judge_exit
 from worker.parent.going import Going
 from worker.parent.untold import tell_what_was_left
 
@@ -126,6 +127,7 @@ class Supervisor:
         last_beat = time.monotonic()
         kill_at: float | None = None
         sent: StopRequest | None = None
+        watch = standstill.Watch(child.process_id) if mine.claim.kind in standstill.WATCHED else None
         while not child.ended:
             self._take(child.messages(_POLL_SECONDS), mine, outcome)
             now = time.monotonic()
@@ -138,6 +140,13 @@ class Supervisor:
                     sent = stop
                     if stop is StopRequest.CANCEL:
                         kill_at = now + self.settings.stop_grace_seconds
+            if watch and watch.is_due() and watch.hangs():
+                watch.ask_where()
+                watch.end()
+                self._take(child.last_messages(), mine, outcome)
+                found = hanging(standstill.STILL_SECONDS)
+                outcome.result, outcome.failure, outcome.again = None, found.failure, found.again
+                break
             if kill_at is not None and now > kill_at:
                 child.terminate(self.settings.stop_grace_seconds)
                 outcome.cancelled = True

@@ -4,6 +4,7 @@ Events go out as JSON lines on what was standard output at the start; whatever l
 standard error. Control comes in on standard input; its end means that the parent is gone, and so is this.
 """
 
+import faulthandler
 import importlib
 import io
 import json
@@ -22,6 +23,7 @@ from app.files import tells_full_disk
 from app.jobs.events import Ending
 from app.masking import turn_off_library_threads
 from app.sentences import N_, FailureCode, SentenceError, plain_json
+from worker.effort import ASKS_WHERE
 from worker.work.device_errors import device_failure
 from worker.work.libraries import nothing_collected
 from worker.work.protocol import (
@@ -212,6 +214,7 @@ def main(arguments: list[str]) -> int:
         )
         return EXIT_FAILED
     os.nice(NICENESS)
+    faulthandler.register(ASKS_WHERE)
     quieten_libraries()
     threading.Thread(target=watch_control, args=(sys.stdin.buffer, control), daemon=True).start()
     return run_job(job, events.emit, control)

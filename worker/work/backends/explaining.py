@@ -1,5 +1,6 @@
 """Why another tool ended otherwise than well, in a sentence: from its exit code and from the end of what it printed."""
 
+import errno
 import os
 import re
 from collections.abc import Iterable
@@ -55,6 +56,8 @@ _NO_ROOM: Final = (
 # The last line of a traceback, also where it stands in a frame.
 _RAISED: Final = re.compile(r"^[\s│|]*((?:\w+\.)*\w*(?:Error|Exception|Interrupt|Exit)\b:? ?.*?)[\s│|]*$")
 _MODULE: Final = re.compile(r"ModuleNotFoundError: No module named '([\w.]+)'")
+# The last words of what is written in Rust or C++ where the system gives it no memory; it aborts then.
+_ABORTED: Final = re.compile(r"memory allocation of \d+ bytes failed|std::bad_alloc")
 # What torch's launcher says last: not why, but that one of its processes failed, and by which signal if it was one.
 _OF_LAUNCHER: Final = "torch.distributed.elastic."
 _SIGNAL: Final = re.compile(r"Signal (\d+) \(SIG\w+\) received by PID")
@@ -74,9 +77,17 @@ def explain(tool: str, exit_code: int, printed: Iterable[str], *, for_memory: bo
         return JobFailed(FailureCode.DISK_FULL, _DISK_FULL, tool=tool)
     if any(
         words in detail
-        for words in ("out of memory", "OutOfMemoryError", "can't allocate memory", "MemoryError")
+        for words in (
+            "out of memory",
+            "OutOfMemoryError",
+            "can't allocate memory",
+            "MemoryError",
+            os.strerror(errno.ENOMEM),
+        )
     ):
         return JobFailed(FailureCode.OUT_OF_MEMORY, _NO_MEMORY, tool=tool, detail=detail)
+    if aborted := _ABORTED.search(whole):
+        return JobFailed(FailureCode.OUT_OF_MEMORY, _NO_MEMORY, tool=tool, detail=aborted[0])
     # Of several processes the launcher ends the others by signals once one has failed.
     below = _SIGNAL.search(whole.rpartition(_FIRST_FAILURE)[2])
     signal = int(below[1]) if below else -exit_code

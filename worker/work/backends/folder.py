@@ -75,7 +75,10 @@ def write_folder(
     precision = _PRECISIONS[dtype]
     base = Path(job.base_model_path)
     if tool == "llamafactory":
-        base = _with_precision(base, folder.parent / sft.MODEL, precision)
+        loaded_in = (
+            precision if config.use_peft else "float32"
+        )  # what is trained is kept so, and is to be rounded nowhere before
+        base = _with_precision(base, folder.parent / sft.MODEL, loaded_in)
     folder.mkdir(parents=True)
     run = HandedRun(
         name=served_name(job.provenance),

@@ -15,6 +15,7 @@ import torch
 from app.core.errors import Invalid
 from app.interop.ability import require_able
 from app.interop.arguments import OUTPUT
+from app.interop.environments import program_beside
 from app.interop.handing import TOOL_NAMES, TOOL_VERSIONS, Tool, command_of
 from app.interop.launching import MULTI_CPU, Launch, own_launch
 from app.jobs.events import Emit, EventKind, Phase
@@ -59,7 +60,7 @@ _STARTED: Final = N_(
 _OTHER_VERSION: Final = N_(
     "%(tool)s %(version)s is another version than %(tried)s, with which it was tried. Its tokens are compared all the same."
 )
-_CANNOT_START: Final = N_("%(tool)s cannot be started from %(python)s: %(detail)s")
+_CANNOT_START: Final = N_("%(tool)s cannot be started by %(program)s: %(detail)s")
 _SAID_NOTHING: Final = N_(
     "%(tool)s ended well without having trained anything that could be watched. The log has all that it printed."
 )
@@ -214,8 +215,9 @@ def train_there(
         process = ToolProcess(python, command, folder, devices, resume)
     except OSError as error:
         detail = error.strerror or type(error).__name__
+        program = program_beside(python, command[0])
         raise JobFailed(
-            FailureCode.BACKEND_FAILED, _CANNOT_START, tool=name, python=str(python), detail=detail
+            FailureCode.BACKEND_FAILED, _CANNOT_START, tool=name, program=str(program), detail=detail
         ) from error
     with process:
         told_to_stop = False

@@ -20,6 +20,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final, Self
 
+from app.interop.environments import program_beside
 from app.line_process import LineProcess
 from worker.memory_kills import MemoryKills
 
@@ -72,7 +73,7 @@ class ToolProcess:
         self._listener.bind(self._address)
         self._listener.listen()
         threading.Thread(target=self._accept, daemon=True).start()
-        program = python.parent / command[0]
+        program = program_beside(python, command[0])
         try:
             self._process = LineProcess(
                 (str(program), *command[1:]),

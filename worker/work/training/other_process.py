@@ -16,12 +16,13 @@ from typing import Any
 from app.masking import turn_off_library_threads
 from app.runs.work import TrainInput
 from app.sentences import SentenceError
+from worker.effort import ASKS_WHERE
 from worker.work.child import EXIT_FAILED, EXIT_ORPHANED, explain, quieten_libraries
 from worker.work.protocol import Control, read_document
 from worker.work.training import sft
 from worker.work.training.devices import training_device
 from worker.work.training.process_ends import failure_file
-from worker.work.training.process_group import ASKS_WHERE, JOB, ProcessGroup
+from worker.work.training.process_group import JOB, ProcessGroup
 
 
 def _silent(_kind: str, /, **_payload: Any) -> None:

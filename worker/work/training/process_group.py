@@ -9,7 +9,6 @@ it, over gloo on CPUs and NCCL on GPUs; documents go as JSON, since what torch o
 import json
 import os
 import shutil
-import signal
 import subprocess
 import sys
 import time
@@ -29,6 +28,7 @@ from app.jobs.devices import VISIBLE
 from app.recipes import processes
 from app.runs.work import TrainInput
 from app.sentences import FailureCode
+from worker.effort import ASKS_WHERE, TO_TELL_SECONDS
 from worker.memory_kills import MemoryKills
 from worker.work.protocol import JobFailed
 from worker.work.training.devices import peak_memory_bytes
@@ -49,9 +49,6 @@ BUSY_SECONDS: Final = 7200.0
 BUSY_SHARES: Final = 4
 BUSY_ON_GPUS_SECONDS: Final = 1800.0
 LOOK_SECONDS: Final = 1.0
-# A process that is asked where it stands writes that down meanwhile.
-_TO_TELL_SECONDS: Final = 2.0
-ASKS_WHERE: Final = signal.SIGUSR1
 # Killed, it is gone at once, unless a disk that does not answer holds it.
 _TO_GO_SECONDS: Final = 20.0
 # How long after the end of a connection the process behind it may still be writing why.
@@ -196,7 +193,7 @@ class ProcessGroup:
     def _hangs(self, rank: int) -> JobFailed:
         with suppress(OSError):
             self.others[rank - 1].send_signal(ASKS_WHERE)
-            time.sleep(_TO_TELL_SECONDS)
+            time.sleep(TO_TELL_SECONDS)
         return hangs(rank, self.size, STILL_SECONDS)
 
     # How they start and end

@@ -6,20 +6,16 @@ one whose threads have all but stood still for ten minutes (stopped, in a lock, 
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
 import numpy as np
 
+from worker.effort import LIFE, effort
+
 # Below the group's folder.
 MEETINGS: Final = "meetings"
-# Hundredths of a second of processor time, and pages read from a disk: of one thread, for those that only look after connections
-# wake up all the time and have a fifth of it in ten minutes.
-LIFE: Final = 600
-# /proc/PID/task/TID/stat after the program's name: major faults, user time, system time.
-_COUNTED: Final = (9, 11, 12)
 
 
 class Meetings:
@@ -39,17 +35,6 @@ class Meetings:
     def missing(self) -> list[int]:
         """Ranks that have not come to where this process is."""
         return [int(rank) for rank in np.flatnonzero(self._counts < self._counts[self._rank])]
-
-
-def effort(pid: int) -> dict[int, int]:
-    """What each thread of a process has done so far, by its number; nothing where the system does not tell."""
-    found: dict[int, int] = {}
-    for place in Path(f"/proc/{pid}/task").glob("*"):
-        # One that ends meanwhile.
-        with suppress(OSError):
-            fields = (place / "stat").read_text("ascii", "replace").rpartition(")")[2].split()
-            found[int(place.name)] = sum(int(fields[at]) for at in _COUNTED)
-    return found
 
 
 @dataclass

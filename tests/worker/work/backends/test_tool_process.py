@@ -9,6 +9,8 @@ import pytest
 
 from app.sentences import FailureCode
 from tests.support.patience import HANGING_SECONDS
+from tests.support.workers import wait_until
+from worker.parent.standstill import Watch, _listens
 from worker.work.backends import tool_process
 from worker.work.backends.explaining import explain
 from worker.work.backends.tool_process import OBSERVER, ToolProcess, tool_environment
@@ -70,3 +72,22 @@ def test_the_studios_addresses_are_not_handed_on() -> None:
     assert found["CUDA_VISIBLE_DEVICES"] == "2"
     assert found["PYTHONPATH"] == str(OBSERVER)
     assert found["HF_DATASETS_CACHE"] == "/run/files/.cache"
+
+
+def test_a_tool_that_hangs_writes_where_it_stands_when_it_is_asked(tmp_path: Path) -> None:
+    (tmp_path / "train.py").write_text(
+        "import threading\nlock = threading.Lock()\nlock.acquire()\nlock.acquire()\n"
+    )
+    with ToolProcess(Path(sys.executable), ["python", "train.py"], tmp_path) as process:
+        watch = Watch(process._process.pid)
+        wait_until(lambda: _listens(watch.pid), timeout_seconds=240, what="it began")
+        assert not watch.hangs()
+
+        def has_said() -> bool:
+            # It may have been on its way there the time before.
+            watch.ask_where()
+            return any('train.py", line 4 in <module>' in line for line in list(process.printed))
+
+        wait_until(has_said, timeout_seconds=240, what="its stack")
+        watch.end()
+        wait_until(lambda: process.exit_code is not None, timeout_seconds=240, what="its end")

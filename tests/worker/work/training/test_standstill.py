@@ -10,8 +10,9 @@ import pytest
 
 from tests.support.patience import HANGING_SECONDS
 from tests.support.workers import wait_until
+from worker.effort import effort
 from worker.work.training import standstill
-from worker.work.training.standstill import Meetings, Patience, effort
+from worker.work.training.standstill import Meetings, Patience
 
 # In a second thread, as the lanes of a run do; the first one waits for it.
 COMPUTES = """

@@ -21,11 +21,13 @@ socket ends, so does the process: who watched is gone.
 Of several processes that train together each tells its batches, and the first one alone the rest.
 """
 
+import faulthandler
 import functools
 import importlib.abc
 import importlib.machinery
 import json
 import os
+import signal
 import socket
 import sys
 import threading
@@ -359,4 +361,6 @@ def from_status(name: str) -> int | None:
 
 
 if NAME:
+    # Where each thread stands, told among what the tool prints when nothing of it moves any more.
+    faulthandler.register(signal.SIGUSR1)
     sys.meta_path.insert(0, Finder(Line(NAME)))
