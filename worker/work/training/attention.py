@@ -4,7 +4,7 @@ Each conversation attends only to itself: one causal kernel call per conversatio
 borders come with the batch. It does not decide where they are and holds no cache: it is for training only.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import wraps
 from itertools import pairwise
 from typing import Any
@@ -20,7 +20,7 @@ PACKED_ATTENTION = "sft_studio_packed"
 # The same by torch's kernel for rows of several conversations, which GPUs have for half precision.
 VARLEN_ATTENTION = "sft_studio_varlen"
 PACKED = (VARLEN_ATTENTION, PACKED_ATTENTION)
-# Rows of queries whose scores exist at a time in the backward pass on a CPU: they should stay in its cache.
+# About so many rows of queries have scores at a time in the backward pass on a CPU: they should stay in its cache.
 QUERY_ROWS = 256
 # Columns beside a row that carry a number to be subtracted from each of its products.
 SUM_COLUMNS = 2
@@ -217,12 +217,8 @@ class _CpuPackedAttention(torch.autograd.Function):
         along = (output.float() * gradients[0]).sum(-1)[0].t()
         grad_output = gradients[0][0].transpose(0, 1)
         for (start, end), logs in zip(pairwise(ctx.borders), log_sums, strict=True):
-            own = slice(start, end)
-            for first in range(start, end, QUERY_ROWS):
-                rows, seen = (
-                    slice(first, min(first + QUERY_ROWS, end)),
-                    slice(start, min(first + QUERY_ROWS, end)),
-                )
+            for rows in _blocks(start, end):
+                seen = slice(start, rows.stop)
                 found = _rows_backward(
                     query[0, :, rows],
                     grad_output[:, rows],
@@ -234,12 +230,20 @@ class _CpuPackedAttention(torch.autograd.Function):
                 )
                 grads[0][0, :, rows] = found[0]
                 for grad, addend in zip(grads[1:], found[1:], strict=True):
-                    if first == start:
-                        grad[0, :, own] = 0
+                    if rows.start == start:
                         grad[0, :, seen] = addend
+                        grad[0, :, rows.stop : end] = 0
                     else:
                         grad[0, :, seen] += addend
         return *grads, None, None
+
+
+def _blocks(start: int, end: int) -> Iterator[slice]:
+    """The rows from `start` to `end` in equal parts: a few rows that are left over would cost nearly as much as many."""
+    parts = max(1, round((end - start) / QUERY_ROWS))
+    rows = max(1, -(-(end - start) // parts))
+    for first in range(start, end, rows):
+        yield slice(first, min(first + rows, end))
 
 
 def _rows_backward(
