@@ -15,6 +15,7 @@ from transformers import AttentionInterface
 
 from worker.work.training import compiled
 from worker.work.training.prefixes import SharedPrefixes
+from worker.work.training.shapes import rows_beside
 
 PACKED_ATTENTION = "sft_studio_packed"
 # The same by torch's kernel for rows of several conversations, which GPUs have for half precision.
@@ -197,14 +198,15 @@ class _CpuPackedAttention(torch.autograd.Function):
         for start, end in pairwise(borders):
             rows = slice(start, end)
             # As in torch's grouped attention: query heads that share a key head are neighbours.
+            queries, keys, values = (_with_tokens_beside(x[:, :, rows]) for x in (query, key, value))
             own, logs = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu(
-                query[:, :, rows],
-                *(x[:, :, rows].repeat_interleave(groups, 1) for x in (key, value)),
+                queries,
+                *(x.repeat_interleave(groups, 1) for x in (keys, values)),
                 0.0,
                 True,
                 scale=scaling,
             )
-            output[:, rows] = own.transpose(1, 2)
+            output[:, rows] = own.transpose(1, 2)[:, : end - start]
             log_sums.append(logs)
         ctx.save_for_backward(query, key, value, output, *log_sums)
         ctx.scaling, ctx.borders = scaling, borders
@@ -219,7 +221,7 @@ class _CpuPackedAttention(torch.autograd.Function):
         for (start, end), logs in zip(pairwise(ctx.borders), log_sums, strict=True):
             for rows in _blocks(start, end):
                 seen = slice(start, rows.stop)
-                found = _rows_backward(
+                of_query, *of_seen = _rows_backward(
                     query[0, :, rows],
                     grad_output[:, rows],
                     logs[0, :, rows.start - start : rows.stop - start],
@@ -228,8 +230,8 @@ class _CpuPackedAttention(torch.autograd.Function):
                     value[0, :, seen],
                     ctx.scaling,
                 )
-                grads[0][0, :, rows] = found[0]
-                for grad, addend in zip(grads[1:], found[1:], strict=True):
+                grads[0][0, :, rows] = of_query
+                for grad, addend in zip(grads[1:], of_seen, strict=True):
                     if rows.start == start:
                         grad[0, :, seen] = addend
                         grad[0, :, rows.stop : end] = 0
@@ -260,7 +262,10 @@ def _rows_backward(
     query, grad_output: [heads, rows, dim]; log_sums, along (the sum of output times its gradient): fp32
     [heads, rows]; key, value: [kv_heads, seen, dim]. Returns the shares in the gradients of query, key, value.
     """
+    own, before = query.shape[1], key.shape[1] - query.shape[1]
+    query, grad_output, key, value = (_with_tokens_beside(x) for x in (query, grad_output, key, value))
     (heads, rows, dim), (kv_heads, seen, _) = query.shape, key.shape
+    log_sums, along = (functional.pad(x, (0, rows - own)) for x in (log_sums, along))
     # One product for all query heads that share a key head.
     query, grad = (x.reshape(kv_heads, -1, dim) for x in (query, grad_output))
     # What is subtracted from scores and from their gradients rides along in the products, so that it is
@@ -272,16 +277,26 @@ def _rows_backward(
     torch.baddbmm(share, with_sums, keys.transpose(1, 2), beta=0, alpha=scaling, out=share)
     grad_scores = with_along @ values.transpose(1, 2)
     if compiled.serves(share):
-        compiled.shares_in_place(share, grad_scores, rows)
+        compiled.shares_in_place(share, grad_scores, rows, before)
     else:
         share.exp_()
         # Above the diagonal there may be anything, infinity too: tril writes zeros over it.
-        share.view(heads, rows, seen).tril_(seen - rows)
+        share.view(heads, rows, seen).tril_(before)
         grad_scores.mul_(share)
     grad_value = share.transpose(1, 2) @ grad
     grad_query = (grad_scores @ key).mul_(scaling)
     grad_key = (grad_scores.transpose(1, 2) @ query).mul_(scaling)
-    return grad_query.view(heads, rows, dim), grad_key, grad_value
+    return (
+        grad_query.view(heads, rows, dim)[:, :own],
+        grad_key[:, : before + own],
+        grad_value[:, : before + own],
+    )
+
+
+def _with_tokens_beside(x: torch.Tensor) -> torch.Tensor:
+    """x[..., tokens, dim] with tokens of zeros after its own, which none of these sees and no gradient comes from."""
+    beside = rows_beside(x.shape[-2], x)
+    return functional.pad(x, (0, 0, 0, beside)) if beside else x
 
 
 def _with_columns(x: torch.Tensor, numbers: torch.Tensor) -> torch.Tensor:

@@ -196,16 +196,16 @@ def silu_product_back(gradient: Any, gate: Any, up: Any, of_gate: Any, of_up: An
         of_gate[i] = _narrow(_rounded(grad * _wide(up[i])) * slope)
 
 
-@_loop(_BF16_BLOCKS, _BF16_BLOCKS, types.int64)
-def shares(scores: Any, gradients: Any, rows: Any) -> None:
+@_loop(_BF16_BLOCKS, _BF16_BLOCKS, types.int64, types.int64)
+def shares(scores: Any, gradients: Any, rows: Any, before: Any) -> None:
     """In place: scores become exp(score), gradients are multiplied by that; both are 0 where a row looks ahead.
 
-    Both: [groups, heads * rows, seen]; the last of the `rows` sees all.
+    Both: [groups, heads * rows, seen]; the first of the `rows` sees so many `before` it, and itself.
     """
     seen = scores.shape[2]
     for group in range(scores.shape[0]):
         for line in range(scores.shape[1]):
-            end = seen - rows + line % rows + 1
+            end = min(seen, before + line % rows + 1)
             # As far as whole blocks reach: what is left over of a line would be computed number by number.
             for i in range(min(seen, (end + _BLOCK - 1) // _BLOCK * _BLOCK)):
                 share = _rounded(_exp(_wide(scores[group, line, i])))

@@ -113,7 +113,7 @@ def test_shares_of_attention_are_torchs_and_nothing_looks_ahead(loops: None, row
     scores[ahead], gradients[ahead] = float("inf"), float("nan")
     share = scores.exp().masked_fill(ahead, 0)
     expected = (share * gradients).masked_fill(ahead, 0)
-    compiled.shares_in_place(scores, gradients, rows)
+    compiled.shares_in_place(scores, gradients, rows, seen - rows)
     _nearly_all_same(scores, share)
     _nearly_all_same(gradients, expected)
     assert not scores[ahead].any()

@@ -5,11 +5,12 @@ from typing import Any
 
 import pytest
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
 from transformers import LlamaConfig
 
 from app.masking import IGNORE_INDEX
 from tests.worker.work.training.small_models import SMALL, adapted, batch_of
-from worker.work.training.attention import PACKED_ATTENTION
+from worker.work.training.attention import PACKED_ATTENTION, packed_attention
 from worker.work.training.data import Batch
 from worker.work.training.forward import PackedPass
 from worker.work.training.loss import cross_entropy_sum
@@ -67,6 +68,34 @@ def test_batches_of_many_lengths_meet_few_numbers_of_rows() -> None:
         for length in range(20, 52):
             packed(batch_of([length, 2 * length % 37 + 3]))
     assert len(seen) <= 6
+
+
+class _Shapes(TorchDispatchMode):
+    """Those of attention's products."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seen: set[tuple[str, tuple[int, ...]]] = set()
+
+    def __torch_dispatch__(self, func: Any, _types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        name = str(func)
+        if "bmm" in name or "flash_attention" in name:
+            self.seen.update((name, tuple(one.shape)) for one in args if isinstance(one, torch.Tensor))
+        return func(*args, **(kwargs or {}))
+
+
+def test_conversations_of_nearly_one_length_attend_by_products_of_the_same_shapes() -> None:
+    found = []
+    for length in (33, 40, 48):
+        query, key, value = (
+            torch.randn(1, heads, length, 8).bfloat16().requires_grad_() for heads in (4, 2, 2)
+        )
+        with _Shapes() as shapes:
+            output, _ = packed_attention(torch.nn.Identity(), query, key, value, None, borders=[0, length])
+            output.sum().backward()  # type: ignore[no-untyped-call]
+        found.append(shapes.seen)
+    assert len(found[0]) > 6
+    assert found[0] == found[1] == found[2]
 
 
 @pytest.mark.parametrize("trained", [1, 15, 16, 17, 45])
