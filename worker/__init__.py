@@ -11,7 +11,7 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 # torch and oneDNN each keep a compiled matrix product for the last 1,024 shapes, up to 0.8 MB apiece. Conversations differ in
 # length, so without bound a training process of 2.5 GB was measured to take 4.4 after 36 steps. In so many there is room for the
-# shapes that recur (`worker/work/training/shapes.py`): 0.1 GB more than for those of one batch alone, and half the compiling.
+# shapes that recur (`worker/work/training/shapes.py`): 0.1 GB more than for those of one batch alone, and a quarter of the compiling.
 SHAPES_PER_CORE, SHAPES = 128, 512
 _shapes = str(min(SHAPES, max(64, SHAPES_PER_CORE * (os.cpu_count() or 1))))
 for _variable in ("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "LRU_CACHE_CAPACITY"):
