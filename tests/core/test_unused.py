@@ -14,6 +14,7 @@ CALLED_BY_LIBRARIES = {
     "on_prediction_step", "on_evaluate", "on_save", "find_spec", "on_pre_optimizer_step",
     "get_train_dataloader", "compute_loss", "evaluate", "_get_num_items_in_batch", "_save_checkpoint",
     "_load_from_checkpoint", "_load_optimizer_and_scheduler", "_load_rng_state", "_load_callback_state",
+    "_to_string",  # llvmlite
 }  # fmt: skip
 # Kept for tests, which have no other way to see what they prove.
 FOR_TESTS = {"process_id", "reachable", "render_with_generation_blocks"}

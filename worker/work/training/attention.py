@@ -4,7 +4,7 @@ Each conversation attends only to itself: one causal kernel call per conversatio
 borders come with the batch. It does not decide where they are and holds no cache: it is for training only.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import wraps
 from itertools import pairwise
 from typing import Any
@@ -15,12 +15,13 @@ from transformers import AttentionInterface
 
 from worker.work.training import compiled
 from worker.work.training.prefixes import SharedPrefixes
+from worker.work.training.shapes import rows_beside
 
 PACKED_ATTENTION = "sft_studio_packed"
 # The same by torch's kernel for rows of several conversations, which GPUs have for half precision.
 VARLEN_ATTENTION = "sft_studio_varlen"
 PACKED = (VARLEN_ATTENTION, PACKED_ATTENTION)
-# Rows of queries whose scores exist at a time in the backward pass on a CPU: they should stay in its cache.
+# About so many rows of queries have scores at a time in the backward pass on a CPU: they should stay in its cache.
 QUERY_ROWS = 256
 # Columns beside a row that carry a number to be subtracted from each of its products.
 SUM_COLUMNS = 2
@@ -197,14 +198,15 @@ class _CpuPackedAttention(torch.autograd.Function):
         for start, end in pairwise(borders):
             rows = slice(start, end)
             # As in torch's grouped attention: query heads that share a key head are neighbours.
+            queries, keys, values = (_with_tokens_beside(x[:, :, rows]) for x in (query, key, value))
             own, logs = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu(
-                query[:, :, rows],
-                *(x[:, :, rows].repeat_interleave(groups, 1) for x in (key, value)),
+                queries,
+                *(x.repeat_interleave(groups, 1) for x in (keys, values)),
                 0.0,
                 True,
                 scale=scaling,
             )
-            output[:, rows] = own.transpose(1, 2)
+            output[:, rows] = own.transpose(1, 2)[:, : end - start]
             log_sums.append(logs)
         ctx.save_for_backward(query, key, value, output, *log_sums)
         ctx.scaling, ctx.borders = scaling, borders
@@ -217,13 +219,9 @@ class _CpuPackedAttention(torch.autograd.Function):
         along = (output.float() * gradients[0]).sum(-1)[0].t()
         grad_output = gradients[0][0].transpose(0, 1)
         for (start, end), logs in zip(pairwise(ctx.borders), log_sums, strict=True):
-            own = slice(start, end)
-            for first in range(start, end, QUERY_ROWS):
-                rows, seen = (
-                    slice(first, min(first + QUERY_ROWS, end)),
-                    slice(start, min(first + QUERY_ROWS, end)),
-                )
-                found = _rows_backward(
+            for rows in _blocks(start, end):
+                seen = slice(start, rows.stop)
+                of_query, *of_seen = _rows_backward(
                     query[0, :, rows],
                     grad_output[:, rows],
                     logs[0, :, rows.start - start : rows.stop - start],
@@ -232,14 +230,22 @@ class _CpuPackedAttention(torch.autograd.Function):
                     value[0, :, seen],
                     ctx.scaling,
                 )
-                grads[0][0, :, rows] = found[0]
-                for grad, addend in zip(grads[1:], found[1:], strict=True):
-                    if first == start:
-                        grad[0, :, own] = 0
+                grads[0][0, :, rows] = of_query
+                for grad, addend in zip(grads[1:], of_seen, strict=True):
+                    if rows.start == start:
                         grad[0, :, seen] = addend
+                        grad[0, :, rows.stop : end] = 0
                     else:
                         grad[0, :, seen] += addend
         return *grads, None, None
+
+
+def _blocks(start: int, end: int) -> Iterator[slice]:
+    """The rows from `start` to `end` in equal parts: a few rows that are left over would cost nearly as much as many."""
+    parts = max(1, round((end - start) / QUERY_ROWS))
+    rows = max(1, -(-(end - start) // parts))
+    for first in range(start, end, rows):
+        yield slice(first, min(first + rows, end))
 
 
 def _rows_backward(
@@ -256,7 +262,10 @@ def _rows_backward(
     query, grad_output: [heads, rows, dim]; log_sums, along (the sum of output times its gradient): fp32
     [heads, rows]; key, value: [kv_heads, seen, dim]. Returns the shares in the gradients of query, key, value.
     """
+    own, before = query.shape[1], key.shape[1] - query.shape[1]
+    query, grad_output, key, value = (_with_tokens_beside(x) for x in (query, grad_output, key, value))
     (heads, rows, dim), (kv_heads, seen, _) = query.shape, key.shape
+    log_sums, along = (functional.pad(x, (0, rows - own)) for x in (log_sums, along))
     # One product for all query heads that share a key head.
     query, grad = (x.reshape(kv_heads, -1, dim) for x in (query, grad_output))
     # What is subtracted from scores and from their gradients rides along in the products, so that it is
@@ -268,16 +277,26 @@ def _rows_backward(
     torch.baddbmm(share, with_sums, keys.transpose(1, 2), beta=0, alpha=scaling, out=share)
     grad_scores = with_along @ values.transpose(1, 2)
     if compiled.serves(share):
-        compiled.shares_in_place(share, grad_scores, rows)
+        compiled.shares_in_place(share, grad_scores, rows, before)
     else:
         share.exp_()
         # Above the diagonal there may be anything, infinity too: tril writes zeros over it.
-        share.view(heads, rows, seen).tril_(seen - rows)
+        share.view(heads, rows, seen).tril_(before)
         grad_scores.mul_(share)
     grad_value = share.transpose(1, 2) @ grad
     grad_query = (grad_scores @ key).mul_(scaling)
     grad_key = (grad_scores.transpose(1, 2) @ query).mul_(scaling)
-    return grad_query.view(heads, rows, dim), grad_key, grad_value
+    return (
+        grad_query.view(heads, rows, dim)[:, :own],
+        grad_key[:, : before + own],
+        grad_value[:, : before + own],
+    )
+
+
+def _with_tokens_beside(x: torch.Tensor) -> torch.Tensor:
+    """x[..., tokens, dim] with tokens of zeros after its own, which none of these sees and no gradient comes from."""
+    beside = rows_beside(x.shape[-2], x)
+    return functional.pad(x, (0, 0, 0, beside)) if beside else x
 
 
 def _with_columns(x: torch.Tensor, numbers: torch.Tensor) -> torch.Tensor:

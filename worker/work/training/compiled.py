@@ -100,12 +100,12 @@ def rotated_back(gradient: torch.Tensor, cos: torch.Tensor, sin: torch.Tensor) -
     return rotated(gradient, cos, torch.cat((second, first), -1).neg_())
 
 
-def shares_in_place(scores: torch.Tensor, gradients: torch.Tensor, rows: int) -> None:
+def shares_in_place(scores: torch.Tensor, gradients: torch.Tensor, rows: int, before: int) -> None:
     """exp(score) over the scores, and its product with the gradients over these, both 0 where a row would look ahead.
 
-    Both: contiguous [groups, heads * rows, seen]; the last of the `rows` sees all.
+    Both: contiguous [groups, heads * rows, seen]; each of the `rows` sees those `before` the first, those after it, and itself.
     """
-    _Switch.loops.shares(_numbers(scores), _numbers(gradients), rows)
+    _Switch.loops.shares(_numbers(scores), _numbers(gradients), rows, before)
 
 
 def softmax_parts_in_place(logits: torch.Tensor, targets: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

@@ -17,6 +17,7 @@ from worker.work.training.attention import edges_of
 from worker.work.training.data import Batch, LabelProof, needed_places, next_token_targets
 from worker.work.training.loss import cross_entropy_sum
 from worker.work.training.prefixes import SharedPrefixes, draws_dropout
+from worker.work.training.shapes import is_compiled_for, rows_beside
 from worker.work.training.weights import causal_model, computing_in
 
 # Logits of so many positions are fp32 at a time where no gradient is wanted.
@@ -38,6 +39,8 @@ class PackedPass:
         whole = causal_model(model)
         self.body = whole.get_decoder()
         self.head = whole.get_output_embeddings()
+        # As the products of its layers are.
+        self.factor = whole.get_input_embeddings().weight
 
     def hidden(self, batch: Batch, prefixes: SharedPrefixes | None = None) -> torch.Tensor:
         """The last hidden states: [1, tokens, width], with `prefixes` those of the computed tokens."""
@@ -62,12 +65,22 @@ class PackedPass:
             return None
         return SharedPrefixes.of(batch["input_ids"], batch["borders"], self.shares_from)
 
+    def _beside(self, batch: Batch, needed: torch.Tensor, borders: list[int]) -> int:
+        """How many tokens the last conversation is to have after its last trained one, where nothing of them reaches a loss."""
+        if not is_compiled_for(self.factor):
+            return 0
+        shared = self.prefixes_of({"input_ids": batch["input_ids"][:, needed], "borders": borders})
+        return rows_beside(len(needed if shared is None else shared.computed), self.factor)
+
     def __call__(self, batch: Batch) -> torch.Tensor:
         targets = next_token_targets(batch["labels"], batch["borders"])
         needed, borders = needed_places(targets, batch["borders"])
         if len(needed):  # a model is given one token at least
-            rows = {name: batch[name][:, needed] for name in ("input_ids", "position_ids")}
-            batch, targets = {**rows, "borders": borders}, targets[needed]
+            beside = self._beside(batch, needed, borders)
+            places = torch.cat((needed, needed[-1:].expand(beside)))
+            rows = {name: batch[name][:, places] for name in ("input_ids", "position_ids")}
+            targets = functional.pad(targets[needed], (0, beside), value=IGNORE_INDEX)
+            batch = {**rows, "borders": [*borders[:-1], borders[-1] + beside]}
         # Places and no mask: how many it picks is known before the model runs, so that nobody waits for it in between.
         trained = (targets != IGNORE_INDEX).nonzero()[:, 0]
         summed = self.summed or cross_entropy_sum

@@ -9,9 +9,15 @@ from collections.abc import Callable
 from typing import Any, Final
 
 import numpy as np
-from llvmlite import ir
+from llvmlite import binding, ir
 from numba import njit, types
 from numba.extending import intrinsic
+
+# Numbers at a time, in how many registers: LLVM by itself takes four, as it holds rounding to bf16 to be dear.
+_WIDTH, _REGISTERS = 16, 2
+_BLOCK: Final = _WIDTH * _REGISTERS
+binding.set_option("", f"-force-vector-width={_WIDTH}")
+binding.set_option("", f"-force-vector-interleave={_REGISTERS}")
 
 _INT32, _INT16, _FLOAT = ir.IntType(32), ir.IntType(16), ir.FloatType()
 _SUMS: Final = {"reassoc", "contract"}
@@ -37,6 +43,13 @@ def _operation(typed: Any) -> Any:
     return intrinsic(typed)
 
 
+class _BFloat(ir.types.Type):  # type: ignore[misc]
+    """LLVM's own bf16, which llvmlite has no name for: processors with an instruction for rounding to it get that."""
+
+    def _to_string(self) -> str:
+        return "bfloat"
+
+
 @_operation
 def _wide(_context: Any, _number: Any) -> Any:
     """The float32 of a bf16."""
@@ -49,17 +62,40 @@ def _wide(_context: Any, _number: Any) -> Any:
 
 @_operation
 def _narrow(_context: Any, _number: Any) -> Any:
-    """The bf16 nearest to a float32, the even one of two; what is no number stays none."""
+    """The bf16 nearest to a float32, the even one of two; what is no number stays none. Processors with an instruction for it take
+    numbers below 2^-126 for nothing.
+    """
 
     def code(_: Any, builder: Any, __: Any, arguments: Any) -> Any:
-        number = arguments[0]
-        bits = builder.bitcast(number, _INT32)
-        odd = builder.and_(builder.lshr(bits, _INT32(16)), _INT32(1))
-        near = builder.lshr(builder.add(builder.add(bits, odd), _INT32(0x7FFF)), _INT32(16))
-        kept = builder.select(builder.fcmp_unordered("uno", number, number), _INT32(0x7FC0), near)
-        return builder.trunc(kept, _INT16)
+        return builder.bitcast(builder.fptrunc(arguments[0], _BFloat()), _INT16)
 
     return types.uint16(types.float32), code
+
+
+def _turned(builder: Any, bits: Any) -> Any:
+    """Below zero bf16 numbers lie the other way round in memory: as int16 that are greater where the numbers are, and back."""
+    below = builder.ashr(bits, _INT16(15))
+    return builder.xor(bits, builder.and_(below, _INT16(0x7FFF)))
+
+
+@_operation
+def _rank(_context: Any, _number: Any) -> Any:
+    """The place of a bf16 among all of them."""
+
+    def code(_: Any, builder: Any, __: Any, arguments: Any) -> Any:
+        return _turned(builder, arguments[0])
+
+    return types.int16(types.uint16), code
+
+
+@_operation
+def _at_rank(_context: Any, _rank: Any) -> Any:
+    """The bf16 at a place."""
+
+    def code(_: Any, builder: Any, __: Any, arguments: Any) -> Any:
+        return _turned(builder, arguments[0])
+
+    return types.uint16(types.int16), code
 
 
 @_operation
@@ -160,17 +196,18 @@ def silu_product_back(gradient: Any, gate: Any, up: Any, of_gate: Any, of_up: An
         of_gate[i] = _narrow(_rounded(grad * _wide(up[i])) * slope)
 
 
-@_loop(_BF16_BLOCKS, _BF16_BLOCKS, types.int64)
-def shares(scores: Any, gradients: Any, rows: Any) -> None:
+@_loop(_BF16_BLOCKS, _BF16_BLOCKS, types.int64, types.int64)
+def shares(scores: Any, gradients: Any, rows: Any, before: Any) -> None:
     """In place: scores become exp(score), gradients are multiplied by that; both are 0 where a row looks ahead.
 
-    Both: [groups, heads * rows, seen]; the last of the `rows` sees all.
+    Both: [groups, heads * rows, seen]; the first of the `rows` sees so many `before` it, and itself.
     """
     seen = scores.shape[2]
     for group in range(scores.shape[0]):
         for line in range(scores.shape[1]):
-            end = seen - rows + line % rows + 1
-            for i in range(end):
+            end = min(seen, before + line % rows + 1)
+            # As far as whole blocks reach: what is left over of a line would be computed number by number.
+            for i in range(min(seen, (end + _BLOCK - 1) // _BLOCK * _BLOCK)):
                 share = _rounded(_exp(_wide(scores[group, line, i])))
                 scores[group, line, i] = _narrow(share)
                 gradients[group, line, i] = _narrow(share * _wide(gradients[group, line, i]))
@@ -183,10 +220,11 @@ def shares(scores: Any, gradients: Any, rows: Any) -> None:
 def softmax_parts(logits: Any, targets: Any, sums: Any, of_wanted: Any) -> None:
     """In place: exp(logit - highest of its row); each row's sum of that, and the target's logit less the highest."""
     for row in range(logits.shape[0]):
-        highest = _wide(logits[row, 0])
+        # Of floats it would be found one number after another: any of them may be none, and that has no order.
+        rank = _rank(logits[row, 0])
         for i in range(logits.shape[1]):
-            number = _wide(logits[row, i])
-            highest = highest if highest >= number else number
+            rank = max(rank, _rank(logits[row, i]))
+        highest = _wide(_at_rank(rank))
         of_wanted[row] = _wide(logits[row, targets[row]]) - highest
         total = np.float32(0)
         for i in range(logits.shape[1]):

@@ -12,6 +12,7 @@ from torch.nn import functional
 from torch.utils.checkpoint import checkpoint
 
 from worker.work.training import compiled
+from worker.work.training.shapes import with_rows_beside
 
 # The largest block of logits that exists at any moment: 256 positions of a 49k vocabulary, 50 MB in fp32.
 # Measured on two cores: larger blocks only add page faults, far smaller ones read the output layer too often.
@@ -35,16 +36,17 @@ class _FrozenHeadCrossEntropy(torch.autograd.Function):
         total = torch.zeros((), dtype=torch.float32, device=hidden.device)
         gradient = torch.empty_like(hidden) if ctx.needs_input_grad[0] else None
         for start in range(0, hidden.shape[0], chunk):
-            rows = slice(start, start + chunk)
-            logits = functional.linear(hidden[rows], weight, bias)
-            sums, of_wanted = _shares_in_place(logits, targets[rows])
+            rows, wanted = slice(start, start + chunk), targets[start : start + chunk]
+            whole = functional.linear(with_rows_beside(hidden[rows], weight), weight, bias)
+            logits = whole[: len(wanted)]
+            sums, of_wanted = _shares_in_place(logits, wanted)
             total += (sums.log() - of_wanted).sum()
             if gradient is not None:
                 # Minus one at the wanted token before anything is rounded: of a sure token little is left. The
                 # softmax's division comes last, on narrow rows instead of wide ones.
-                places = torch.arange(len(logits), device=logits.device), targets[rows]
+                places = torch.arange(len(logits), device=logits.device), wanted
                 logits[places] = (logits[places].float() - sums).to(logits.dtype)
-                gradient[rows] = (logits @ weight).div_(sums[:, None])
+                gradient[rows] = (whole @ weight)[: len(wanted)].div_(sums[:, None])
         ctx.gradient = gradient
         return total
 

@@ -49,6 +49,15 @@ def test_each_conversation_attends_to_itself_alone(window: int | None) -> None:
     torch.testing.assert_close(found, expected)
 
 
+@pytest.mark.parametrize(
+    ("tokens", "parts"), [(1, [1]), (256, [256]), (270, [270]), (400, [200, 200]), (700, [234, 234, 232])]
+)
+def test_no_block_of_queries_is_a_few_rows_that_were_left_over(tokens: int, parts: list[int]) -> None:
+    blocks = list(attention._blocks(5, 5 + tokens))
+    assert [block.stop - block.start for block in blocks] == parts
+    assert [block.start for block in blocks] == [5, *(block.stop for block in blocks[:-1])]
+
+
 @pytest.mark.parametrize("rows", [3, 256])
 @pytest.mark.parametrize("heads", [(6, 2), (4, 4)])
 def test_in_bf16_the_gradients_are_as_near_to_the_truth_as_torchs(

@@ -60,7 +60,9 @@ def test_a_gated_product_is_torchs_for_every_number_that_bf16_has(loops: None) -
     found = compiled.silu_product(EVERY_NUMBER, up)
     # At -88.5 torch still has 5e-37, where the loop has nothing left.
     torch.testing.assert_close(found[finite], expected[finite], rtol=2**-7, atol=1e-36)
-    assert (found[finite] != expected[finite]).sum() <= 8
+    # Below that a processor's own rounding to bf16 may leave nothing.
+    counts = expected.abs() >= 2 * torch.finfo(torch.bfloat16).tiny
+    assert (found != expected)[finite & counts].sum() <= 8
     # Minus infinity times nothing is no number; torch says so too.
     _same_numbers(found[~finite], expected[~finite])
 
@@ -103,7 +105,7 @@ def test_what_lies_otherwise_in_memory_is_read_as_it_is(loops: None) -> None:
     )
 
 
-@pytest.mark.parametrize(("rows", "seen"), [(1, 1), (5, 5), (4, 9), (16, 48)])
+@pytest.mark.parametrize(("rows", "seen"), [(1, 1), (5, 5), (4, 9), (16, 48), (40, 100)])
 def test_shares_of_attention_are_torchs_and_nothing_looks_ahead(loops: None, rows: int, seen: int) -> None:
     heads = 3
     scores, gradients = _drawn(2, heads * rows, seen) - 3, _drawn(2, heads * rows, seen, seed=1)
@@ -111,7 +113,7 @@ def test_shares_of_attention_are_torchs_and_nothing_looks_ahead(loops: None, row
     scores[ahead], gradients[ahead] = float("inf"), float("nan")
     share = scores.exp().masked_fill(ahead, 0)
     expected = (share * gradients).masked_fill(ahead, 0)
-    compiled.shares_in_place(scores, gradients, rows)
+    compiled.shares_in_place(scores, gradients, rows, seen - rows)
     _nearly_all_same(scores, share)
     _nearly_all_same(gradients, expected)
     assert not scores[ahead].any()
