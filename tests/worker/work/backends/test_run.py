@@ -2,16 +2,12 @@
 
 import json
 import os
-import secrets
 import shutil
 import signal
-import socket
-import subprocess
 import sys
 import threading
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +20,7 @@ from app.runs.folder_names import WORKPLACE
 from app.runs.work import TrainInput
 from app.sentences import FailureCode
 from tests.support.installation import ENDLESS
+from tests.support.processes import end, working_in
 from tests.support.said import said
 from tests.worker.conftest import Recorder
 from worker import memory_kills
@@ -32,7 +29,6 @@ from worker.work import train
 from worker.work.backends.checkpoints import newest_whole
 from worker.work.backends.comparison import Comparison
 from worker.work.backends.run import FILES, train_there
-from worker.work.backends.tool_process import OBSERVER
 from worker.work.evaluation.loading import require_adapter
 from worker.work.protocol import Cancelled, Control, JobFailed
 from worker.work.training.data import load_arrays
@@ -247,9 +243,7 @@ def test_what_somebody_killed_leaves_its_checkpoints_to_the_attempt_that_goes_on
             super().__call__(event, **payload)
             if event == "progress" and payload["step"] >= 5:
                 for place in tmp_path.glob(f"*/{WORKPLACE}/{FILES}"):
-                    for process in processes_in(place):
-                        with suppress(ProcessLookupError):
-                            os.kill(process, signal.SIGKILL)
+                    end(working_in(place))
 
     with pytest.raises(JobFailed, match=r"TRL was ended from outside \(signal SIGKILL\)") as killed:
         train.run(job(values, backend="trl"), tmp_path / "1", Killing(), Control())
@@ -299,7 +293,7 @@ def test_it_stops_after_a_step_when_told_to_and_other_labels_than_the_checked_on
     stopped = int((tmp_path / "stopped").read_text())
     assert stopped >= 3
     assert [row["step"] for row in emit.of("progress")] == list(range(1, stopped + 1))
-    wait_for(lambda: not processes_in(tmp_path))
+    wait_for(lambda: not working_in(tmp_path))
 
 
 LAUNCHER = "import subprocess, sys; subprocess.run([sys.executable, '-c', 'import time; time.sleep(600)'])"
@@ -309,7 +303,7 @@ def test_a_cancel_ends_it_and_whatever_it_started(trainer: Callable[..., Any], t
     control = Control()
 
     def cancel() -> None:
-        wait_for(lambda: len(processes_in(tmp_path)) == 2)
+        wait_for(lambda: len(working_in(tmp_path)) == 2)
         control.request_stop("cancel")
 
     somebody = threading.Thread(target=cancel)
@@ -318,54 +312,7 @@ def test_a_cancel_ends_it_and_whatever_it_started(trainer: Callable[..., Any], t
         trainer(Recorder(), control, LAUNCHER)
     somebody.join(60)
     # What its process had started was killed with it, and may take a moment to be gone.
-    wait_for(lambda: not processes_in(tmp_path))
-
-
-def test_nothing_of_it_outlives_a_worker_that_is_killed(tmp_path: Path) -> None:
-    (tmp_path / "train.py").write_text(LAUNCHER)
-    (temporary := tmp_path / "temporary").mkdir()
-    worker = f"""
-import sys, time
-from pathlib import Path
-from worker.work.backends.tool_process import ToolProcess
-ToolProcess(Path(sys.executable), ["python", "train.py"], Path({str(tmp_path)!r}))
-time.sleep(600)
-"""
-    environment = {**os.environ, "TMPDIR": str(temporary)}
-    process = subprocess.Popen([sys.executable, "-c", worker], env=environment)
-    wait_for(lambda: len(processes_in(tmp_path)) == 2)
-    process.send_signal(signal.SIGKILL)
-    process.wait(60)
-    wait_for(lambda: not processes_in(tmp_path))
-    assert {path.name for path in tmp_path.rglob("*")} == {"train.py", "temporary"}
-
-
-@pytest.mark.parametrize(
-    "heard", ["nothing: it was not even called back", "not all that was said", "everything"]
-)
-def test_a_process_ends_with_who_watched_it_whatever_that_one_has_heard(heard: str) -> None:
-    name = f"sft-studio-test-{secrets.token_hex(8)}"
-    script = "import sys, time; print('begun', flush=True); time.sleep(600)"
-    if heard == "not all that was said":
-        script = (
-            "import sys; [one] = [one for one in sys.meta_path if hasattr(one, 'line')]; one.line.tell('log'); "
-            + script
-        )
-    environment = {"PYTHONPATH": str(OBSERVER), "SFT_STUDIO_OBSERVER": name}
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as listener:
-        listener.bind(f"\0{name}")
-        listener.listen()
-        process = subprocess.Popen([sys.executable, "-c", script], env=environment, stdout=subprocess.PIPE)
-        assert process.stdout is not None
-        try:
-            assert process.stdout.readline() == b"begun\n"
-            if not heard.startswith("nothing"):
-                listener.accept()[0].close()
-            listener.close()
-            assert process.wait(60) == 3
-        finally:
-            process.kill()
-            process.communicate(timeout=60)
+    wait_for(lambda: not working_in(tmp_path))
 
 
 def test_another_user_of_the_machine_is_not_listened_to(
@@ -392,27 +339,14 @@ def test_a_tool_that_somebody_interrupts_is_not_taken_for_one_that_is_done(
         def __call__(self, event: str, /, **payload: Any) -> None:
             super().__call__(event, **payload)
             if event == "progress" and payload["step"] == 2:
-                [tool] = processes_in(tmp_path)
-                os.kill(tool, signal.SIGINT)
+                [tool] = working_in(tmp_path)
+                tool.send_signal(signal.SIGINT)
 
     # As Axolotl does: it saves what it has, and is content.
     content = "import signal, sys\nsignal.signal(signal.SIGINT, lambda *_: sys.exit(0))\n"
     with pytest.raises(JobFailed, match=r"TRL ended by itself after step \d+ of 1,000,000") as ended:
         trainer(Interrupting(), Control(), content + SCRIPT)
     assert ended.value.again is not None
-
-
-def processes_in(folder: Path) -> list[int]:
-    """Processes whose folder it is."""
-    found = []
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit():
-            try:
-                if (entry / "cwd").readlink() == folder and (entry / "cmdline").read_bytes():
-                    found.append(int(entry.name))
-            except OSError:
-                continue
-    return found
 
 
 def wait_for(condition: Callable[[], bool]) -> None:

@@ -1,6 +1,10 @@
 """What a tool's process is given, and what is heard of it."""
 
+import os
+import secrets
+import signal
 import socket
+import subprocess
 import sys
 import threading
 from pathlib import Path
@@ -9,12 +13,14 @@ import pytest
 
 from app.sentences import FailureCode
 from tests.support.patience import HANGING_SECONDS
+from tests.support.processes import working_in
 from tests.support.workers import wait_until
 from worker.parent.standstill import Watch, _listens
 from worker.work.backends import tool_process
 from worker.work.backends.explaining import explain
 from worker.work.backends.tool_process import OBSERVER, ToolProcess, tool_environment
 
+LAUNCHER = "import subprocess, sys; subprocess.run([sys.executable, '-c', 'import time; time.sleep(600)'])"
 # Ends with words after so many repetitions of others, and no end of a line.
 DIES = (
     "import os\nos.write(1, b'epoch 1 ' * %d + b'OSError: [Errno 28] No space left on device')\nos._exit(1)"
@@ -53,6 +59,57 @@ def test_what_a_tool_told_is_heard_though_it_has_ended_before_its_call_was_taken
             assert process.messages(0.1) == []
         threading.Timer(0.3, turn.set).start()
         assert process.last_messages() == [{"event": "end"}]
+
+
+def test_nothing_of_it_outlives_a_worker_that_is_killed(tmp_path: Path) -> None:
+    (tmp_path / "train.py").write_text(LAUNCHER)
+    (temporary := tmp_path / "temporary").mkdir()
+    worker = f"""
+import sys, time
+from pathlib import Path
+from worker.work.backends.tool_process import ToolProcess
+ToolProcess(Path(sys.executable), ["python", "train.py"], Path({str(tmp_path)!r}))
+time.sleep(600)
+"""
+    environment = {**os.environ, "TMPDIR": str(temporary)}
+    process = subprocess.Popen([sys.executable, "-c", worker], env=environment)
+    wait_until(
+        lambda: len(working_in(tmp_path)) == 2,
+        timeout_seconds=HANGING_SECONDS,
+        what="a launcher and what it launches",
+    )
+    process.send_signal(signal.SIGKILL)
+    process.wait(60)
+    wait_until(lambda: not working_in(tmp_path), timeout_seconds=HANGING_SECONDS, what="an end of both")
+    assert {path.name for path in tmp_path.rglob("*")} == {"train.py", "temporary"}
+
+
+@pytest.mark.parametrize(
+    "heard", ["nothing: it was not even called back", "not all that was said", "everything"]
+)
+def test_a_process_ends_with_who_watched_it_whatever_that_one_has_heard(heard: str) -> None:
+    name = f"sft-studio-test-{secrets.token_hex(8)}"
+    script = "import sys, time; print('begun', flush=True); time.sleep(600)"
+    if heard == "not all that was said":
+        script = (
+            "import sys; [one] = [one for one in sys.meta_path if hasattr(one, 'line')]; one.line.tell('log'); "
+            + script
+        )
+    environment = {"PYTHONPATH": str(OBSERVER), "SFT_STUDIO_OBSERVER": name}
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as listener:
+        listener.bind(f"\0{name}")
+        listener.listen()
+        process = subprocess.Popen([sys.executable, "-c", script], env=environment, stdout=subprocess.PIPE)
+        assert process.stdout is not None
+        try:
+            assert process.stdout.readline() == b"begun\n"
+            if not heard.startswith("nothing"):
+                listener.accept()[0].close()
+            listener.close()
+            assert process.wait(60) == 3
+        finally:
+            process.kill()
+            process.communicate(timeout=60)
 
 
 def test_of_a_line_that_is_written_over_and_over_the_last_state_is_kept(tmp_path: Path) -> None:
