@@ -15,7 +15,7 @@ from app.jobs.models import Job, JobEvent
 from app.recipes.mixing import CURRICULUM
 from app.runs.preflight.items import Name
 from tests.faults.places import OnServers
-from tests.faults.studio import PATIENCE_SECONDS, Told, child_of, end_of
+from tests.faults.studio import PATIENCE_SECONDS, Told, child_of, end_of, patient
 from tests.support.installation import InThisProcess
 from tests.support.workers import running_worker, wait_until
 
@@ -68,7 +68,7 @@ def crew_of(settings: Settings, workers: int = 2) -> Iterator[Crew]:
 
 def hand_over_curriculum(studio: OnServers, check: Check, dice: random.Random) -> list[Told]:
     """The worker is killed while the second dataset is trained, and the next one while the domain is."""
-    with crew_of(studio.settings) as crew:
+    with crew_of(patient(studio)) as crew:
         mixed_in = _second_dataset(studio, check, dice)
         alone = studio.start_run(check, mixed_in, **OFTEN)
         expected = [end_of(studio, alone["job"]["id"])]
@@ -77,6 +77,7 @@ def hand_over_curriculum(studio: OnServers, check: Check, dice: random.Random) -
         for attempt, step in enumerate((dice.randint(6, 20), dice.randint(30, 45)), start=1):
             with held_at(studio, job_id, step, attempt):
                 crew.kill(owner_of(studio, job_id, attempt))
+                studio.end_lease(job_id)
         told = [*expected, end_of(studio, job_id)]
     assert [one.attempt for one in told] == [1, 3], told
     require_same_curve(studio, alone["job"]["id"], job_id)
