@@ -10,10 +10,10 @@ from typing import Any, Final
 
 import numpy as np
 from llvmlite import binding, ir
-from numba import njit, types
+from numba import config, njit, types
 from numba.extending import intrinsic
 
-# Numbers at a time, in how many registers: LLVM by itself takes four, as it holds rounding to bf16 to be dear.
+# Numbers at a time, in how many registers: LLVM by itself takes other ones, as it holds rounding to bf16 to be dear.
 _WIDTH, _REGISTERS = 16, 2
 _BLOCK: Final = _WIDTH * _REGISTERS
 binding.set_option("", f"-force-vector-width={_WIDTH}")
@@ -44,10 +44,29 @@ def _operation(typed: Any) -> Any:
 
 
 class _BFloat(ir.types.Type):  # type: ignore[misc]
-    """LLVM's own bf16, which llvmlite has no name for: processors with an instruction for rounding to it get that."""
+    """LLVM's own bf16, which llvmlite has no name for."""
 
     def _to_string(self) -> str:
         return "bfloat"
+
+
+def _has_bf16() -> bool:
+    """Whether the processor that is compiled for rounds to bf16 by an instruction. For others LLVM would call a function that is not
+    there, and the process would die of it.
+    """
+    named: str | None = vars(config)["CPU_FEATURES"]
+    if named is not None:
+        return "+avx512bf16" in named.split(",")
+    return bool(binding.get_host_cpu_features().get("avx512bf16"))
+
+
+def _nearest(builder: Any, number: Any) -> Any:
+    """The bits of the bf16 nearest to a float32, by whole numbers alone."""
+    bits = builder.bitcast(number, _INT32)
+    odd = builder.and_(builder.lshr(bits, _INT32(16)), _INT32(1))
+    near = builder.lshr(builder.add(builder.add(bits, odd), _INT32(0x7FFF)), _INT32(16))
+    kept = builder.select(builder.fcmp_unordered("uno", number, number), _INT32(0x7FC0), near)
+    return builder.trunc(kept, _INT16)
 
 
 @_operation
@@ -66,8 +85,12 @@ def _narrow(_context: Any, _number: Any) -> Any:
     numbers below 2^-126 for nothing.
     """
 
+    by_instruction = _has_bf16()
+
     def code(_: Any, builder: Any, __: Any, arguments: Any) -> Any:
-        return builder.bitcast(builder.fptrunc(arguments[0], _BFloat()), _INT16)
+        if by_instruction:
+            return builder.bitcast(builder.fptrunc(arguments[0], _BFloat()), _INT16)
+        return _nearest(builder, arguments[0])
 
     return types.uint16(types.float32), code
 

@@ -1,5 +1,9 @@
 """The compiled loops against torch's operations, in bf16: number by number, and as parts of a model's pass."""
 
+import os
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -22,6 +26,11 @@ from worker.work.training.norm import fuse_rms_norms
 from worker.work.training.rotary import FusedRotation, fuse_rotations
 from worker.work.training.trial import set_attention
 
+# A processor of 2013, which knows of no bf16: the loops are compiled for it in another way.
+OLD = {
+    "NUMBA_CPU_NAME": "haswell",
+    "NUMBA_CPU_FEATURES": "+64bit,+avx,+avx2,+bmi,+bmi2,+f16c,+fma,+popcnt,+sse4.2",
+}
 # All numbers that bf16 has.
 EVERY_NUMBER = torch.arange(2**16).to(torch.uint16).view(torch.bfloat16)
 
@@ -245,3 +254,13 @@ def test_rotations_of_other_shapes_and_precisions_are_the_familys_own(
 def test_a_family_that_rotates_otherwise_keeps_its_function() -> None:
     assert fuse_rotations(CohereLayerNorm(8)) == 0
     assert not isinstance(modeling_cohere.apply_rotary_pos_emb, FusedRotation)
+
+
+@pytest.mark.skipif(OLD.items() <= os.environ.items(), reason="this is that processor")
+def test_all_of_this_holds_where_the_processor_has_no_instruction_for_bf16(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-o", "addopts=", __file__]
+    environment = {**os.environ, **OLD, "PYTEST_DEBUG_TEMPROOT": str(tmp_path)}
+    for name in [name for name in environment if name.startswith("PYTEST_XDIST")]:
+        del environment[name]
+    tests = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=240, check=False)
+    assert tests.returncode == 0, tests.stdout + tests.stderr
