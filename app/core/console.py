@@ -1,7 +1,6 @@
 """How the command line speaks: results on standard output, everything else on standard error."""
 
 import json
-import os
 import re
 import sys
 from collections.abc import Mapping, Sequence
@@ -69,14 +68,14 @@ class Id(int):
 def print_table(columns: list[str], rows: list[list[object]]) -> None:
     """The command's result, for people. Numbers stand in groups of digits, at the right of their column.
 
-    In a terminal, or where COLUMNS says how wide it is, what is too long goes on in the next line, and what is too narrow for the columns
-    has them below each other; else each row is a line of its own, for whatever reads it.
+    In a terminal what is too long goes on in the next line, and what is too narrow for the columns has them below each other; else each
+    row is a line of its own, for whatever reads it, be COLUMNS set by a program before it or not.
     """
     console = Console(highlight=False)
     shown = [[_shown(cell) for cell in row] for row in rows]
     widths = [max(map(cell_len, cells)) for cells in zip(columns, *shown, strict=True)]
     numbers = [_are_numbers(cells) for cells in zip(*rows, strict=True)] if rows else [False] * len(columns)
-    if not console.is_terminal and "COLUMNS" not in os.environ:
+    if not console.is_terminal:
         console.width = sum(widths) + 2 * len(widths)
     least = [
         width if is_number else min(width, _LEAST_WIDTH)

@@ -31,7 +31,7 @@ def test_lists_and_states_tell_the_verdict_with_its_numbers(app: FastAPI, live: 
     assert (told["trackers"][0]["tracker"], told["trackers"][0]["url"]) == ("mlflow", address)
     assert told["verdict"]["suites"][0]["evaluation_id"] == evaluation.id
     # A table folds what is too long for its column.
-    assert address in "".join(live.run("status", "--run", run, COLUMNS="400").stdout.split())
+    assert address in "".join(live.run("status", "--run", run).stdout.split())
     assert "有提升" in "".join(live.run("status", "--run", run, LANG="zh_CN.UTF-8").stdout.split())
 
 
