@@ -15,8 +15,8 @@
     }
   }
 
-  // htmx has written the address by then.
-  document.addEventListener("htmx:afterSettle", (event) => {
+  // htmx has written the address by then, and nobody has seen the page yet.
+  document.addEventListener("htmx:afterSwap", (event) => {
     if (event.target.id === "mask-preview") keep(location.pathname);
   });
   document.addEventListener("click", (event) => {
