@@ -14,7 +14,7 @@ ASKS_WHERE: Final = signal.SIGUSR1
 TO_TELL_SECONDS: Final = 2.0
 PROCESSES: Final = Path("/proc")
 # /proc/PID/task/TID/stat after the program's name: major faults, user time, system time.
-_COUNTED: Final = (9, 11, 12)
+OF_THREAD: Final = (9, 11, 12)
 
 
 def effort(pid: int) -> dict[int, int]:
@@ -24,7 +24,7 @@ def effort(pid: int) -> dict[int, int]:
         # One that ends meanwhile.
         with suppress(OSError):
             fields = numbers_in(place / "stat")
-            found[int(place.name)] = sum(int(fields[at]) for at in _COUNTED)
+            found[int(place.name)] = sum(int(fields[at]) for at in OF_THREAD)
     return found
 
 

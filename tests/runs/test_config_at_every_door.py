@@ -76,6 +76,9 @@ def test_every_field_is_in_the_form_with_its_default_range_and_meaning(
     engineer: Person, check_id: int
 ) -> None:
     page = html.unescape(engineer.browser.get("/runs/new").text)
+    for recipe in RECIPES:
+        # As a person would type it: 0, and not 0.0.
+        assert f"<dt>Dropout</dt><dd>{display(build_config(recipe.name).lora_dropout)}</dd>" in page
     for name, field in FIELDS.items():
         # Those of the method are one choice among three.
         if field.section is Section.METHOD:

@@ -17,7 +17,7 @@ from typing import Final
 import psutil
 
 from app.jobs.models import JobKind
-from worker.effort import ASKS_WHERE, LIFE, PROCESSES, TO_TELL_SECONDS, numbers_in, threads_of
+from worker.effort import ASKS_WHERE, LIFE, OF_THREAD, PROCESSES, TO_TELL_SECONDS, numbers_in, threads_of
 
 # Longer than the processes of one run give each other, for who of them hangs says more.
 STILL_SECONDS: Final = 900.0
@@ -26,8 +26,8 @@ LOOK_SECONDS: Final = 10.0
 WATCHED: Final = frozenset(JobKind) - {JobKind.PREPARE_BASE_MODEL, JobKind.PUSH, JobKind.CHAT}
 # A wait for a disk, a stop, a debugger's stop.
 _EXCUSED: Final = ("D", "T", "t")
-# As numbers_in gives them: faults that a disk had to answer, user time, system time; a process has its ended children's beside.
-_OF_THREAD, _OF_CHILDREN = (9, 11, 12), (10, 13, 14)
+# A process has beside what OF_THREAD counts the same of its children that have ended.
+_OF_CHILDREN: Final = (10, 13, 14)
 # So much read or written counts as a hundredth of a second of work.
 _BYTES: Final = 2**16
 _NANOSECONDS: Final = 10**7
@@ -102,7 +102,7 @@ def signs_of(pid: int, processes: Path = PROCESSES) -> tuple[dict[str, int], boo
         # One that ends meanwhile.
         with suppress(OSError):
             fields = numbers_in(place / "stat")
-            signs[place.name] = sum(int(fields[at]) for at in _OF_THREAD) + _waited(place)
+            signs[place.name] = sum(int(fields[at]) for at in OF_THREAD) + _waited(place)
             excused = excused or fields[0] in _EXCUSED
     own = processes / str(pid)
     with suppress(OSError):
