@@ -7,7 +7,7 @@ from typing import Final
 from app.client.rest import StudioClient
 from app.core.console import CommandFailed, say
 from app.core.i18n import gettext as _
-from app.jobs.events import EventKind
+from app.jobs.events import EVENTS_AT_ONCE, EventKind
 from app.jobs.models import JobState
 from app.jobs.schemas import EventOut, JobOut
 
@@ -26,10 +26,18 @@ class JobEnded(CommandFailed):
 
 def last_seq(client: StudioClient, job_id: int) -> int:
     """Number of the job's last event so far: what is waited for from now on comes after it."""
-    seq = 0
-    while events := client.events(job_id, seq):
-        seq = events[-1].seq
-    return seq
+    return max((event.seq for event in _told_so_far(client, job_id, 0)), default=0)
+
+
+def _told_so_far(client: StudioClient, job_id: int, after: int) -> Iterator[EventOut]:
+    """Every event of the job `after` the one of that number. A page that is not full is the last: a quick job tells more while it is
+    read, and whoever reads until a page is empty may never come to an end."""
+    full = True
+    while full:
+        events = client.events(job_id, after)
+        yield from events
+        full = len(events) >= EVENTS_AT_ONCE
+        after = events[-1].seq if events else after
 
 
 def events_until_end(client: StudioClient, job_id: int, after: int = 0) -> Iterator[EventOut]:
@@ -61,12 +69,12 @@ def events_until_end(client: StudioClient, job_id: int, after: int = 0) -> Itera
 
 
 def wait_for_pause_or_end(client: StudioClient, job_id: int, listen: Listener) -> None:
-    """Until no worker is at the job any more, because it was paused or has ended."""
+    """Until no worker is at the job any more, because it was paused or has ended; with all its events told until then."""
     client.be_patient()
     seq = 0
     while True:
         job = client.job(job_id)
-        for event in client.events(job_id, seq):
+        for event in _told_so_far(client, job_id, seq):
             seq = event.seq
             listen(event)
         if job.state is JobState.PAUSED or job.state.is_final:

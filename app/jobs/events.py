@@ -13,6 +13,9 @@ from typing_extensions import (
 
 from app.sentences import N_
 
+# At most so many are read in one piece; fewer are all that there were.
+EVENTS_AT_ONCE: Final = 500
+
 
 class EventKind(StrEnum):
     """The kinds that are stored and streamed; the value is the SSE event's name."""

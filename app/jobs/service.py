@@ -19,7 +19,7 @@ from app.core.database import database_now
 from app.core.errors import NotFound
 from app.jobs.bell import ring_after_commit
 from app.jobs.devices import ANY, Slot
-from app.jobs.events import EventKind, Phase
+from app.jobs.events import EVENTS_AT_ONCE, EventKind, Phase
 from app.jobs.models import Job, JobEvent, JobKind, JobState, PayloadT, Priority, StopRequest
 from app.jobs.work import JobPayload
 from app.sentences import N_, Failure, FailureCode, plain_json
@@ -137,7 +137,7 @@ def append_events(session: Session, job: Job, events: Iterable[EventData]) -> No
     session.flush()
 
 
-def events_after(session: Session, job_id: int, seq: int, limit: int = 500) -> list[JobEvent]:
+def events_after(session: Session, job_id: int, seq: int, limit: int = EVENTS_AT_ONCE) -> list[JobEvent]:
     """The next events in order, at most `limit`."""
     statement = (
         select(JobEvent)

@@ -11,7 +11,7 @@ from app.files import file_sha256
 from app.serving.stored_rows import named_files, trouble_in
 from tests.faults.places import OnServers, OnSmallDisk
 from tests.faults.studio import Told, end_of, kept, patient, start, wait_for_event
-from tests.support.installation import ENDLESS, SAMPLES, InThisProcess
+from tests.support.installation import SAMPLES, UNTIL_STOPPED, InThisProcess
 from tests.support.workers import running_worker
 
 Check = dict[str, Any]
@@ -22,7 +22,7 @@ _AWAY_SECONDS = (1.0, 5.0)
 def fill_disk(studio: OnSmallDisk, check: Check, dice: random.Random) -> list[Told]:
     """The disk is full while a run goes on and people work: they are told, and nothing is half there afterwards."""
     with running_worker(patient(studio, 8)):
-        job = start(studio, check, max_steps=ENDLESS)
+        job = start(studio, check, **UNTIL_STOPPED)
         wait_for_event(studio, job["id"], "metric")
         time.sleep(dice.uniform(0, 1))
         studio.disk.fill()

@@ -27,7 +27,7 @@ from tests.faults.studio import (
 from tests.faults.together import disturb_sweep, hand_over_curriculum
 from tests.faults.web import kill_web
 from tests.support.broker_folders import lose, replaced_by_a_file
-from tests.support.installation import ENDLESS, Studio
+from tests.support.installation import UNTIL_STOPPED, Studio
 from tests.support.processes import below
 from tests.support.workers import running_worker, wait_until
 
@@ -38,7 +38,7 @@ def kill_child(studio: Studio, check: Check, dice: random.Random) -> list[Told]:
     """The job's process is killed: another attempt goes on, or, where the system does not tell what it kills for memory, the job ends
     with that reason."""
     with running_worker(patient(studio)) as worker:
-        job = start(studio, check, max_steps=ENDLESS)
+        job = start(studio, check, **UNTIL_STOPPED)
         child = child_of(worker.pid)
         time.sleep(dice.uniform(0, 3))
         child.kill()
@@ -63,7 +63,7 @@ def kill_other_process(studio: Studio, check: Check, dice: random.Random) -> lis
 def _kill_below(studio: Studio, check: Check, dice: random.Random, word: str, **changes: Any) -> list[Told]:
     """Of the child's own processes the one with this word in its command, once it has trained."""
     with running_worker(patient(studio)) as worker:
-        job = start(studio, check, max_steps=ENDLESS, **changes)
+        job = start(studio, check, **UNTIL_STOPPED, **changes)
         wait_for_event(studio, job["id"], "metric")
         found = below(child_of(worker.pid), word)[0]
         time.sleep(dice.uniform(0, 1))
@@ -86,7 +86,7 @@ def kill_worker(studio: Studio, check: Check, dice: random.Random) -> list[Told]
 def freeze_worker(studio: Studio, check: Check, dice: random.Random) -> list[Told]:
     """The worker stands still past its lease and comes back: what it writes then changes nothing, its child ends."""
     with running_worker(patient(studio, 8)) as worker:
-        job = start(studio, check, max_steps=ENDLESS)
+        job = start(studio, check, **UNTIL_STOPPED)
         wait_for_event(studio, job["id"], "metric")
         child = child_of(worker.pid)
         worker.send_signal(signal.SIGSTOP)
@@ -112,7 +112,7 @@ def freeze_worker(studio: Studio, check: Check, dice: random.Random) -> list[Tol
 def tear_checkpoint(studio: Studio, check: Check, dice: random.Random) -> list[Told]:
     """The worker dies and a file of its newest checkpoint breaks off somewhere: the one before is taken."""
     with running_worker(studio.settings) as worker:
-        job = start(studio, check, max_steps=ENDLESS)
+        job = start(studio, check, **UNTIL_STOPPED)
         wait_for_event(studio, job["id"], "checkpoint")
         time.sleep(dice.uniform(0, 1))
         worker.kill()

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import httpx
 from fastapi import FastAPI
@@ -15,6 +15,7 @@ from app.accounts.models import Role
 from app.core import migrations
 from app.core.database import transaction, utc_now
 from app.core.settings import Settings
+from app.jobs.events import EVENTS_AT_ONCE
 from app.jobs.models import Job
 from app.main import create_app
 from app.runs.preflight.items import Name
@@ -23,7 +24,8 @@ from tests.support.workers import wait_until
 
 SAMPLES = Path(__file__).parents[2] / "app" / "samples"
 # Of a run that goes on until somebody stops it, however quick the machine is: what has to happen meanwhile happens meanwhile.
-ENDLESS = 1_000_000
+# Without patience, since a small model has soon learned all that it can.
+UNTIL_STOPPED: Final = {"max_steps": 1_000_000, "early_stopping_patience": 0}
 # A failing test ends by this; nothing is measured.
 PATIENCE_SECONDS = 240
 
@@ -54,10 +56,11 @@ class Studio:
         return self.job(job["id"])
 
     def events(self, job_id: int) -> list[dict[str, Any]]:
-        """All of them, page by page."""
-        found: list[dict[str, Any]] = []
-        while page := self._events_after(job_id, len(found)):
-            found += page
+        """All that there were by now. A quick job tells more while it is read: the first page that is not full is the last."""
+        found = page = self._events_after(job_id, 0)
+        while len(page) == EVENTS_AT_ONCE:
+            page = self._events_after(job_id, len(found))
+            found = found + page
         return found
 
     def _events_after(self, job_id: int, after: int) -> list[dict[str, Any]]:

@@ -11,8 +11,8 @@ from sqlalchemy import text
 from app.core.database import transaction
 from app.core.settings import Settings
 from tests.support.installation import (
-    ENDLESS,
     PATIENCE_SECONDS,
+    UNTIL_STOPPED,
     InThisProcess,
     Ready,
     Studio,
@@ -25,7 +25,7 @@ from tests.support.workers import running_worker, wait_until
 
 pytestmark = [pytest.mark.model, pytest.mark.timeout(600)]
 OFTEN = {
-    "max_steps": ENDLESS,
+    **UNTIL_STOPPED,
     "per_device_train_batch_size": 2,
     "logging_steps": 1,
     "save_steps": 20,

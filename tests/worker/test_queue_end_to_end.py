@@ -9,7 +9,7 @@ import pytest
 
 from app.mask_checks.work import CheckInput
 from app.mask_settings.fields import MaskSettingsIn
-from tests.support.installation import ENDLESS, Ready
+from tests.support.installation import UNTIL_STOPPED, Ready
 from tests.support.processes import all_gone, family_of
 from tests.support.workers import running_worker, wait_until
 from worker.work.mask_check import run as check_masks
@@ -22,7 +22,7 @@ def test_a_killed_worker_loses_nothing_and_the_run_goes_on_from_its_checkpoint(r
     studio, settings = ready.studio, ready.studio.settings
     with running_worker(settings) as first:
         run = ready.start_run(
-            max_steps=ENDLESS,
+            **UNTIL_STOPPED,
             per_device_train_batch_size=2,
             logging_steps=1,
             save_steps=20,
@@ -69,7 +69,7 @@ def test_a_lost_bell_only_delays_a_job(ready: Ready) -> None:
 def test_cancelling_ends_a_run_without_an_adapter(ready: Ready) -> None:
     studio = ready.studio
     with running_worker(studio.settings):
-        run = ready.start_run(max_steps=ENDLESS, logging_steps=1)
+        run = ready.start_run(**UNTIL_STOPPED, logging_steps=1)
         studio.wait_for_step(run["job"]["id"])
         studio.ok(studio.api.post(f"/api/v1/runs/{run['id']}/stop"))
         studio.wait_for(run["job"], "cancelled", 240)

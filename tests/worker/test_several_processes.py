@@ -19,7 +19,7 @@ from app.core.database import build_engine
 from app.core.settings import Settings
 from tests.cli.conftest import environment, sft_studio
 from tests.support.command_lines import studio_commands
-from tests.support.installation import ENDLESS, Studio, end_lease, prepare
+from tests.support.installation import UNTIL_STOPPED, Studio, end_lease, prepare
 from tests.support.processes import all_gone, below, end, family_of
 from tests.support.servers import free_port
 from tests.support.small_runs import base_folder
@@ -137,7 +137,7 @@ def test_a_run_outlives_the_worker_that_does_it_and_the_web_process_that_took_it
     check = first.check(first.version(12), prepare(first, base_folder()))
     run = first.start_run(
         check,
-        max_steps=ENDLESS,
+        **UNTIL_STOPPED,
         per_device_train_batch_size=2,
         logging_steps=1,
         save_steps=20,

@@ -5,10 +5,11 @@ from typing import Any
 import pytest
 
 from app.runs.preflight.items import Name
-from tests.support.installation import ENDLESS, Ready, Studio
+from tests.support.installation import UNTIL_STOPPED, Ready, Studio
 from tests.support.workers import running_worker
 
 CHANGES = {
+    **UNTIL_STOPPED,
     "per_device_train_batch_size": 1,
     "gradient_accumulation_steps": 1,
     "learning_rate": 2e-3,
@@ -19,7 +20,7 @@ CHANGES = {
     "lora_dropout": 0.1,
     "sample_count": 0,
 }
-STEPS = (20, ENDLESS)
+STEPS = (20, UNTIL_STOPPED["max_steps"])
 
 
 def losses(studio: Studio, run_id: int) -> dict[tuple[str, int], float]:

@@ -12,7 +12,7 @@ from app.interop.handing import TOOL_VERSIONS
 from app.interop.launching import read_launch
 from app.runs.work import TrainInput
 from tests.support import small_runs
-from tests.support.installation import ENDLESS
+from tests.support.installation import UNTIL_STOPPED
 from tests.support.patience import HANGING_SECONDS
 from tests.support.processes import working_in
 from tests.support.two_processes import HELD_OUT, SETTINGS, TRAINING, StoppingAt, room_for_two
@@ -57,7 +57,7 @@ def test_two_processes_train_the_losses_of_one_and_stop_together(tmp_path: Path)
         "backend": "trl",
         "num_processes": 2,
         "accelerate_config": "cpus.yaml",
-        "max_steps": ENDLESS,
+        **UNTIL_STOPPED,
     }
     job = small_runs.job(tmp_path / "both", training=TRAINING, held_out=HELD_OUT, **config)
     asked = TrainInput.model_validate(
@@ -72,7 +72,7 @@ def test_two_processes_train_the_losses_of_one_and_stop_together(tmp_path: Path)
         assert [found[step] for step in shared] == pytest.approx(
             [expected[step] for step in shared], rel=1e-5
         )
-    assert 4 <= result.steps < ENDLESS
+    assert 4 <= result.steps < UNTIL_STOPPED["max_steps"]
     assert (result.stop_reason, result.adapter_step) == ("requested", result.steps)
     # Each told what it trained: no sample went unseen, and none was another than the checked one.
     assert (result.labels_seen, result.labels_total) == (20, 20)

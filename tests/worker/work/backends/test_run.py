@@ -19,7 +19,7 @@ from app.interop.handing import TOOL_VERSIONS
 from app.runs.folder_names import WORKPLACE
 from app.runs.work import TrainInput
 from app.sentences import FailureCode
-from tests.support.installation import ENDLESS
+from tests.support.installation import UNTIL_STOPPED
 from tests.support.processes import end, working_in
 from tests.support.said import said
 from tests.worker.conftest import Recorder
@@ -235,7 +235,7 @@ def test_what_somebody_killed_leaves_its_checkpoints_to_the_attempt_that_goes_on
     (counts := tmp_path / "vmstat").write_text("oom_kill 4\n")
     monkeypatch.setattr(memory_kills, "_COUNTED_IN", (str(counts),))
     # It goes on until it is killed, however late its step is heard of, and the checkpoint that was heard of is still there.
-    values = job_input(LENGTHS, max_steps=ENDLESS, eval_steps=ENDLESS, save_steps=3, save_total_limit=100)
+    values = job_input(LENGTHS, **UNTIL_STOPPED, eval_steps=1_000_000, save_steps=3, save_total_limit=100)
     values["base_model_path"] = str(small_model)
 
     class Killing(Recorder):
