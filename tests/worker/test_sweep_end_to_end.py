@@ -9,7 +9,7 @@ from tests.support.installation import UNTIL_STOPPED, Ready, Studio
 from tests.support.workers import running_worker
 
 CHANGES = {
-    **UNTIL_STOPPED,
+    "early_stopping_patience": UNTIL_STOPPED["early_stopping_patience"],
     "per_device_train_batch_size": 1,
     "gradient_accumulation_steps": 1,
     "learning_rate": 2e-3,
