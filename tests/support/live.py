@@ -16,6 +16,9 @@ from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 from app.accounts.access import SESSION_COOKIE
 from tests.support.people import Person
 
+# What a page is asked to do may take long where the machine is busy.
+ACTION_MS = 60_000
+
 
 @contextmanager
 def serving(app: FastAPI) -> Iterator[str]:
@@ -34,7 +37,7 @@ def serving(app: FastAPI) -> Iterator[str]:
         yield f"http://127.0.0.1:{listener.getsockname()[1]}"
     finally:
         server.should_exit = True
-        thread.join(10)
+        thread.join(60)
         listener.close()
 
 
@@ -63,6 +66,7 @@ def faults_of(page: Page) -> list[str]:
 def signed_in(browser: Browser, url: str, person: Person, locale: str = "en") -> BrowserContext:
     """A browser window of this person."""
     context = browser.new_context(viewport={"width": 1280, "height": 900})
+    context.set_default_timeout(ACTION_MS)
     context.add_cookies(
         [
             {"name": SESSION_COOKIE, "value": person.browser.cookies[SESSION_COOKIE], "url": url},
