@@ -18,6 +18,16 @@ from tests.support.people import Person
 
 # What a page is asked to do may take long where the machine is busy.
 ACTION_MS = 60_000
+# A page says in a corner what was done, for some seconds. Here it stays until it is closed, however late somebody looks.
+TOASTS_STAY = """
+window.staying = 0;
+const later = window.setTimeout.bind(window);
+window.setTimeout = (act, ...more) => {
+    if (!String(act).includes("close(toast)")) return later(act, ...more);
+    window.staying += 1;
+    return 0;
+};
+"""
 
 
 @contextmanager
@@ -67,6 +77,7 @@ def signed_in(browser: Browser, url: str, person: Person, locale: str = "en") ->
     """A browser window of this person."""
     context = browser.new_context(viewport={"width": 1280, "height": 900})
     context.set_default_timeout(ACTION_MS)
+    context.add_init_script(TOASTS_STAY)
     context.add_cookies(
         [
             {"name": SESSION_COOKIE, "value": person.browser.cookies[SESSION_COOKIE], "url": url},
