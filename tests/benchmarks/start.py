@@ -88,7 +88,7 @@ def _start(data_dir: Path) -> tuple[float, float, bool]:
     finally:
         process.send_signal(signal.SIGTERM)
         try:
-            process.wait(30)
+            process.wait(60)
         except subprocess.TimeoutExpired:
             process.kill()
         end(family)
@@ -97,7 +97,7 @@ def _start(data_dir: Path) -> tuple[float, float, bool]:
 
 def _answers(port: int) -> bool:
     try:
-        return httpx.get(f"http://127.0.0.1:{port}/healthz", timeout=5).status_code == 200
+        return httpx.get(f"http://127.0.0.1:{port}/healthz", timeout=60).status_code == 200
     except httpx.HTTPError:
         return False
 

@@ -11,6 +11,7 @@ from playwright.sync_api import Browser, BrowserContext, Page, StorageState, syn
 from tests.browser.dialogues import dialogues
 from tests.browser.studio import Studio, running_studio, seed_dataset
 from tests.browser.watching import Watch
+from tests.support.live import ACTION_MS, TOASTS_STAY
 
 USER: Final = "Mei Lin"
 PASSWORD: Final = "a sentence only Mei knows"
@@ -23,9 +24,6 @@ _ARGUMENTS: Final = (
     "--disable-sync",
     "--no-first-run",
 )
-# The machine may be busy training while a page is asked for.
-ACTION_MS: Final = 30_000
-
 OpenContext = Callable[..., BrowserContext]
 
 
@@ -87,6 +85,7 @@ def open_context(
             **options,
         )
         context.set_default_timeout(ACTION_MS)
+        context.add_init_script(TOASTS_STAY)
         watch.listen(context)
         contexts.append(context)
         return context

@@ -33,8 +33,12 @@ class Studio:
     url: str
     data_dir: Path
     terminal: Path
-    # While this file is there, no job begins.
+    # While this file is there, no job begins, or no run goes further than the step that stands in it.
     held: Path
+
+    def let_go(self, step: int) -> None:
+        """A run that is held goes as far as this step."""
+        self.held.write_text(str(step))
 
     def setup_address(self) -> str:
         """Where the terminal says that the first account is made."""
@@ -68,8 +72,7 @@ def running_studio(folder: Path, model_root: Path) -> Iterator[Studio]:
     environment |= {
         "SFT_STUDIO_DATA": str(folder / "data"),
         "SFT_STUDIO_MODEL_ROOTS": json.dumps([str(model_root)]),
-        "PYTHONPATH": f"{held_jobs.FOLDER}:{ROOT}",
-        "HELD_WHILE": str(folder / "held"),
+        **held_jobs.environment_of(folder / "held"),
         "LANG": "C.UTF-8",
     }
     terminal = folder / "terminal.txt"

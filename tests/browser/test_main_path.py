@@ -170,7 +170,7 @@ def _start_a_run_with_an_impatient_finger(page: Page, studio: Studio) -> None:
 
 
 def _watch_it_live(page: Page, studio: Studio) -> None:
-    """Curve and counter grow without a reload; a reload in the middle loses nothing."""
+    """Curve and counter grow without a reload; a reload in the middle loses nothing. The run goes on once this was seen."""
     canvas = page.locator('[data-curve="loss"] canvas')
     # The page itself notes what is drawn: this process may look too late.
     page.evaluate(
@@ -183,13 +183,16 @@ def _watch_it_live(page: Page, studio: Studio) -> None:
             }, 50);
         }"""
     )
-    studio.held.unlink()
-    _wait_for_step(page, 3)
-    page.wait_for_function("() => window.drawn.size > 2")
+    for step in (1, 3):
+        drawn = page.evaluate("() => window.drawn.size")
+        studio.let_go(step)
+        expect(page.locator('[data-live="step"]')).to_have_text(str(step), timeout=PATIENCE_MS)
+        page.wait_for_function("before => window.drawn.size > before", arg=drawn, timeout=PATIENCE_MS)
     assert page.evaluate("() => window.stillTheSamePage"), "the page was loaded anew"
     page.reload()
     expect(canvas).to_be_visible()
-    _wait_for_step(page, 3)
+    expect(page.locator('[data-live="step"]')).to_have_text("3")
+    studio.held.unlink()
     expect(page.locator("#run-status").get_by_role("status")).to_have_text(
         re.compile("Succeeded"), timeout=PATIENCE_MS
     )
@@ -204,14 +207,6 @@ def _watch_it_live(page: Page, studio: Studio) -> None:
     page.goto("/runs")
     expect(page.locator("#runs tbody tr")).to_have_count(1)
     page.locator("#runs tbody a").click()
-
-
-def _wait_for_step(page: Page, step: int) -> None:
-    page.wait_for_function(
-        "step => Number(document.querySelector('[data-live=\"step\"]')?.textContent) >= step",
-        arg=step,
-        timeout=PATIENCE_MS,
-    )
 
 
 def _evaluate(page: Page) -> None:

@@ -128,7 +128,7 @@ def live(app: FastAPI, settings: Settings) -> Iterator[LiveServer]:
     wait_until(lambda: server.started, "the web application starts")
     yield LiveServer(f"http://127.0.0.1:{port}", settings, token)
     server.should_exit = True
-    thread.join(10)
+    thread.join(60)
 
 
 def wait_until(true: Callable[[], _Found | None], what: str, seconds: float = 240.0) -> _Found:
@@ -204,7 +204,7 @@ def serving(
     try:
         wait_until(lambda: process.poll() is not None or server.is_up(), "the server answers")
         assert process.poll() is None, server.said
-        wait_until(server.workers_ready, "the workers are ready", 90)
+        wait_until(server.workers_ready, "the workers are ready")
         started = server.family()
         yield server
     finally:

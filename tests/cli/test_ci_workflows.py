@@ -17,8 +17,11 @@ import pytest
 import yaml
 
 from app.accounts.first_run import read_local_token
+from app.core.database import build_engine
+from app.core.settings import Settings
 from tests.cli.conftest import ROOT, environment, serving, wait_until
 from tests.support import held_jobs
+from tests.support.installation import end_lease
 from tests.support.processes import end
 from tests.support.small_runs import base_folder
 
@@ -50,15 +53,10 @@ def test_both_systems_run_the_same_commands_and_keep_the_report() -> None:
 
 
 @contextmanager
-def _studio(folder: Path, port: int | None = None) -> Iterator[Any]:
-    """Its jobs do not begin while there is a file `held` in this folder."""
-    more = {
-        "SFT_STUDIO_MODEL_ROOTS": json.dumps([str(base_folder().parent)]),
-        "SFT_STUDIO_LEASE_SECONDS": "8",
-        "PYTHONPATH": f"{held_jobs.FOLDER}:{ROOT}",
-        "HELD_WHILE": str(folder / "held"),
-    }
-    with serving(folder, port=port, **more) as server:
+def _studio(folder: Path, port: int | None = None, *, held_at: str = "") -> Iterator[Any]:
+    """The jobs that import this module go no further while there is a file `held` in this folder."""
+    roots = {"SFT_STUDIO_MODEL_ROOTS": json.dumps([str(base_folder().parent)])}
+    with serving(folder, port=port, **roots, **held_jobs.environment_of(folder / "held", held_at)) as server:
         yield server
 
 
@@ -72,7 +70,9 @@ def test_from_import_to_gate_and_away_with_a_restart_of_the_server_in_the_middle
     # The small model reads few tokens, and a sample that is cut would have to be accepted.
     samples = sorted(samples, key=len)[:24]
     (desk / variables["DIALOGUES"]).write_text("\n".join(samples) + "\n", encoding="utf-8")
-    with _studio(tmp_path) as server:
+    # What is waited for goes on until the server is away, however quick the machine is.
+    (tmp_path / "held").touch()
+    with _studio(tmp_path, held_at="worker.work.train") as server:
         token = read_local_token(server.data_dir)
         told = {**variables, "BASE_MODEL": str(base_folder()), "RECIPE": "quick"}
         told |= {"SFT_STUDIO_URL": server.url, "SFT_STUDIO_TOKEN": token, "SFT_STUDIO_WHEEL": ""}
@@ -89,7 +89,8 @@ def test_from_import_to_gate_and_away_with_a_restart_of_the_server_in_the_middle
         assert server.process.wait(120) == 0
         wait_until(lambda: "trying again" in training.said, "the command says that the server is away")
         assert training.process.poll() is None
-    with _studio(tmp_path, server.port) as server:
+    (tmp_path / "held").unlink()
+    with _studio(tmp_path, server.port, held_at="worker.work.exporting.work") as server:
         _finished(training)
         run = json.loads((desk / "run.json").read_text())
         assert run["job"]["state"] == "succeeded"
@@ -98,10 +99,14 @@ def test_from_import_to_gate_and_away_with_a_restart_of_the_server_in_the_middle
         (tmp_path / "held").touch()
         taken = _step({"run": f"sft-studio export --run {run['id']} --as adapter --out adapter"}, desk, place)
         wait_until(lambda: _export_state(api, run["id"]) == "running", "the files are being made")
+        (export,) = api.get(f"/api/v1/runs/{run['id']}/exports").json()
         end(server.family())
         wait_until(lambda: "trying again" in taken.said, "the command says that the server is away")
         (tmp_path / "held").unlink()
     # Nobody is left who could hand the job back: it is taken up again once its lease has run out.
+    engine = build_engine(Settings(data_dir=server.data_dir).resolved_database_url)
+    end_lease(engine, export["job"]["id"])
+    engine.dispose()
     with _studio(tmp_path, server.port):
         _finished(taken)
     assert (desk / "adapter" / "adapter_model.safetensors").stat().st_size > 0

@@ -24,6 +24,7 @@ from app.core.settings import Settings
 from app.jobs.schemas import EventOut
 from app.serving import preflight
 from tests.cli.conftest import environment, serving, wait_until
+from tests.support import held_jobs
 from tests.support.processes import all_gone, below, end, family_of
 from tests.support.servers import free_port
 
@@ -117,24 +118,27 @@ def test_a_port_in_use_gives_the_next_free_one_and_says_so(capsys: pytest.Captur
     console.stderr.cache_clear()
 
 
-def _start_demo(data_dir: Path, *arguments: str, port: int) -> subprocess.Popen[str]:
+def _start_demo(data_dir: Path, *arguments: str, port: int, **more: str) -> subprocess.Popen[str]:
     return subprocess.Popen(
         [sys.executable, "-m", "app.cli", "demo", *arguments],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        env=environment(data_dir, SFT_STUDIO_PORT=str(port)),
+        env=environment(data_dir, SFT_STUDIO_PORT=str(port), **more),
         start_new_session=True,
     )
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
 def test_however_a_demo_is_ended_nothing_outlives_it(tmp_path: Path, number: signal.Signals) -> None:
-    demo = _start_demo(tmp_path / "data", port=free_port())
+    # It is at its first job until it is ended, however quick the machine is.
+    (held := tmp_path / "held").touch()
+    hold = held_jobs.environment_of(held, at="worker.work.preparing")
+    demo = _start_demo(tmp_path / "data", port=free_port(), **hold)
     family: list[psutil.Process] = []
     try:
-        wait_until(lambda: below(demo.pid, "worker.work.child"), "the first job's child process runs", 120)
+        wait_until(lambda: below(demo.pid, "worker.work.child"), "the first job's child process runs")
         family = family_of(demo.pid)
         assert len(family) >= 4, "demo, server, two workers"
         demo.send_signal(number)
@@ -172,7 +176,7 @@ def late(app: FastAPI, settings: Settings) -> Iterator[tuple[int, Callable[[], N
 
     yield port, start
     server.should_exit = True
-    thread.join(10)
+    thread.join(60)
     listening.close()
 
 

@@ -44,7 +44,7 @@ def worker(app: FastAPI) -> Iterator[None]:
     thread.start()
     yield
     done.set()
-    thread.join(20)
+    thread.join(60)
 
 
 def test_the_files_arrive_with_their_hashes_and_nothing_is_replaced(
@@ -120,7 +120,7 @@ class StopsOnce:
     def close(self) -> None:
         self.server.should_exit = True
         for thread in self.threads:
-            thread.join(10)
+            thread.join(60)
 
 
 def test_a_server_that_restarts_while_a_file_is_fetched_goes_on_with_it(
@@ -194,7 +194,7 @@ def test_a_hub_that_is_away_or_refuses_is_told_before_the_work(
     here = f"http://127.0.0.1:{server.server_address[1]}"
     forbidden = live.run(*arguments, "me/model", HF_TOKEN=secret, HF_ENDPOINT=here)
     server.shutdown()
-    thread.join(5)
+    thread.join(60)
     assert "does not let this token write to me/model (status 403)" in forbidden.error
     assert secret not in refused.stderr + forbidden.stderr
     with transaction(app.state.engine) as session:

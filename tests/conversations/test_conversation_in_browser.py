@@ -19,7 +19,6 @@ pytestmark = pytest.mark.browser
 def page(browser: Browser, url: str, reviewer: Person) -> Iterator[Page]:
     with signed_in(browser, url, reviewer) as context:
         page = context.new_page()
-        page.set_default_timeout(60_000)
         faults = faults_of(page)
         yield page
     assert faults == []

@@ -33,7 +33,7 @@ def hasty(settings: Settings) -> Iterator[FastAPI]:
 @pytest.fixture
 def patient(settings: Settings) -> Iterator[FastAPI]:
     """The application with a patience that lasts on a busy machine too."""
-    yield from application(settings, 60)
+    yield from application(settings, 2 * HANGING_SECONDS)
 
 
 def application(settings: Settings, seconds: float) -> Iterator[FastAPI]:
@@ -49,7 +49,8 @@ def headers_of(person: Person) -> dict[str, str]:
 
 def client(url: str, **options: object) -> httpx.AsyncClient:
     limits = httpx.Limits(max_connections=None)
-    return httpx.AsyncClient(base_url=url, limits=limits, timeout=HANGING_SECONDS, trust_env=False, **options)  # type: ignore[arg-type]
+    seconds = 2 * HANGING_SECONDS
+    return httpx.AsyncClient(base_url=url, limits=limits, timeout=seconds, trust_env=False, **options)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("path", ["/api/v1/datasets", "/api/v1/me"])

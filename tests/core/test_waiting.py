@@ -79,6 +79,24 @@ def test_no_browser_test_asks_once_for_what_a_page_comes_to_show() -> None:
     assert not asked_once
 
 
+_SHORTEST_BOUND = 60
+
+
+def test_a_bound_on_a_wait_is_one_that_only_a_failing_test_comes_to() -> None:
+    # What takes a moment here takes half a minute where three tests share two processors. Less than a second is the pace of a loop.
+    short = [
+        f"{path.relative_to(ROOT)}:{node.lineno}"
+        for path in files("tests")
+        for node in nodes_of(path)
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)
+        if node.func.attr in {"communicate", "join", "result", "wait", "wait_procs"}
+        for bound in (*node.args, *(one.value for one in node.keywords if one.arg == "timeout"))
+        if isinstance(bound, ast.Constant) and isinstance(bound.value, int | float)
+        if 1 < bound.value < _SHORTEST_BOUND
+    ]
+    assert not short
+
+
 def test_no_loop_of_a_test_waits_without_end() -> None:
     # `wait_until` has an end, and says what did not happen. A loop that asks an Event, or looks at a clock, has one too.
     endless = [
@@ -87,14 +105,19 @@ def test_no_loop_of_a_test_waits_without_end() -> None:
         for node in nodes_of(path)
         if isinstance(node, ast.While) and not _NAMES_OF_AN_END & _names(node)
         for inner in ast.walk(node)
-        if isinstance(inner, ast.Call)
-        and isinstance(inner.func, ast.Attribute)
-        and inner.func.attr == "sleep"
+        if (
+            isinstance(inner, ast.Call)
+            and isinstance(inner.func, ast.Attribute)
+            and inner.func.attr == "sleep"
+        )
+        # One that does nothing meanwhile, and asks again and again without a pause.
+        or (isinstance(inner, ast.Pass) and inner in node.body)
     ]
     assert not endless
 
 
-_NAMES_OF_AN_END = {"monotonic", "is_set", "wait", "is_alive", "stop_requested", "held_while"}
+# Who asks for what comes `next` waits for whoever gives it; a disk that is written to is full in the end.
+_NAMES_OF_AN_END = {"monotonic", "is_set", "wait", "is_alive", "next", "stop_requested", "furthest", "write"}
 
 
 def _names(node: ast.AST) -> set[str]:

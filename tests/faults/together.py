@@ -16,7 +16,9 @@ from app.recipes.mixing import CURRICULUM
 from app.runs.preflight.items import Name
 from tests.faults.places import OnServers
 from tests.faults.studio import PATIENCE_SECONDS, Told, child_of, end_of, patient
+from tests.support import held_jobs
 from tests.support.installation import InThisProcess
+from tests.support.processes import all_gone
 from tests.support.workers import running_worker, wait_until
 
 Check = dict[str, Any]
@@ -35,20 +37,18 @@ OFTEN: dict[str, Any] = {
 RATES = (1e-3, 2e-3, 4e-3, 8e-3)
 # Longer than a lease.
 _AWAY_SECONDS = 8.0
-# Of training at a time, where it is to be held at a step.
-_MOMENT_SECONDS = 0.1
 _MEASURED = ("loss", "grad_norm", "learning_rate", "eval_loss", "mixed_loss")
 
 
 class Crew:
     """Workers of which any may be killed and another take its place."""
 
-    def __init__(self, settings: Settings, stack: ExitStack) -> None:
-        self._settings, self._stack = settings, stack
+    def __init__(self, settings: Settings, stack: ExitStack, environment: dict[str, str]) -> None:
+        self._settings, self._stack, self._environment = settings, stack, environment
 
     def hire(self) -> None:
         """One more."""
-        self._stack.enter_context(running_worker(self._settings))
+        self._stack.enter_context(running_worker(self._settings, **self._environment))
 
     def kill(self, pid: int) -> None:
         """With no time for a word; another one comes."""
@@ -57,10 +57,10 @@ class Crew:
 
 
 @contextmanager
-def crew_of(settings: Settings, workers: int = 2) -> Iterator[Crew]:
+def crew_of(settings: Settings, workers: int = 2, **environment: str) -> Iterator[Crew]:
     """So many workers, and later those in place of killed ones."""
     with ExitStack() as stack:
-        crew = Crew(settings, stack)
+        crew = Crew(settings, stack, environment)
         for _ in range(workers):
             crew.hire()
         yield crew
@@ -68,16 +68,25 @@ def crew_of(settings: Settings, workers: int = 2) -> Iterator[Crew]:
 
 def hand_over_curriculum(studio: OnServers, check: Check, dice: random.Random) -> list[Told]:
     """The worker is killed while the second dataset is trained, and the next one while the domain is."""
-    with crew_of(patient(studio)) as crew:
+    held = studio.settings.data_dir / "held"
+    with crew_of(patient(studio), **held_jobs.environment_of(held)) as crew:
         mixed_in = _second_dataset(studio, check, dice)
         alone = studio.start_run(check, mixed_in, **OFTEN)
         expected = [end_of(studio, alone["job"]["id"])]
+        steps = (dice.randint(6, 20), dice.randint(30, 45))
+        held.write_text(str(steps[0]))
         run = studio.start_run(check, mixed_in, **OFTEN)
         job_id = run["job"]["id"]
-        for attempt, step in enumerate((dice.randint(6, 20), dice.randint(30, 45)), start=1):
-            with held_at(studio, job_id, step, attempt):
-                crew.kill(owner_of(studio, job_id, attempt))
-                studio.end_lease(job_id)
+        for attempt, step in enumerate(steps, start=1):
+            wait_for_step(studio, job_id, step)
+            child = child_of(worker := owner_of(studio, job_id, attempt))
+            crew.kill(worker)
+            # It finds out that its worker is gone, and ends.
+            wait_until(
+                lambda child=child: all_gone([child]), timeout_seconds=PATIENCE_SECONDS, what="its end"
+            )
+            held.write_text(str(steps[1])) if attempt == 1 else held.unlink()
+            studio.end_lease(job_id)
         told = [*expected, end_of(studio, job_id)]
     assert [one.attempt for one in told] == [1, 3], told
     require_same_curve(studio, alone["job"]["id"], job_id)
@@ -120,26 +129,6 @@ def wait_for_step(studio: InThisProcess, job_id: int, step: int) -> None:
         timeout_seconds=PATIENCE_SECONDS,
         what=f"step {step} of job {job_id}",
     )
-
-
-@contextmanager
-def held_at(studio: InThisProcess, job_id: int, step: int, attempt: int) -> Iterator[None]:
-    """The job's process stands still from that step of that attempt on, and a few behind it. Once it trains it runs for moments only and
-    stands while it is looked at: no machine is so fast that the run is over before."""
-    child = child_of(owner_of(studio, job_id, attempt))
-    until = time.monotonic() + PATIENCE_SECONDS
-    wait_for_step(studio, job_id, 1)
-    child.suspend()
-    try:
-        while _step_of(studio, job_id) < step:
-            assert time.monotonic() < until, f"job {job_id} came to no step {step}"
-            child.resume()
-            time.sleep(_MOMENT_SECONDS)
-            child.suspend()
-        yield
-    finally:
-        # Where its worker is gone it finds that out, and ends.
-        child.resume()
 
 
 def owner_of(studio: InThisProcess, job_id: int, attempt: int = 1) -> int:

@@ -44,12 +44,12 @@ def web_process(studio: Studio) -> Iterator[tuple[psutil.Process, httpx.Client]]
             yield process, client
     finally:
         process.kill()
-        process.wait(10)
+        process.wait(60)
 
 
 def _answers(url: str) -> bool:
     try:
-        return httpx.get(f"{url}/healthz", timeout=2).status_code == 200
+        return httpx.get(f"{url}/healthz", timeout=60).status_code == 200
     except httpx.HTTPError:
         return False
 

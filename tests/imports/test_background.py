@@ -30,7 +30,9 @@ from app.jobs.handlers import HandedBack, Stopped
 from app.jobs.models import Job, JobKind, JobState
 from tests.conversations.conftest import ANN
 from tests.imports.test_staging import NOW, body, stored
+from tests.support.patience import HANGING_SECONDS
 from tests.support.people import Person, visible_text
+from tests.support.workers import wait_until
 from worker.parent.handlers import HANDLERS
 from worker.parent.supervisor import Supervisor
 
@@ -169,8 +171,7 @@ def test_rest_waits_or_names_the_job_and_no_dataset_is_made_of_a_file_that_bring
         target=lambda: answers.append(post(annotator, body(3) + b"{}\n", skip_bad="true"))
     )
     asking.start()
-    while newest_job(app).id == job:
-        pass
+    wait_until(lambda: newest_job(app).id != job, timeout_seconds=HANGING_SECONDS, what="another job")
     assert work(app) is JobState.SUCCEEDED
     asking.join(120)
     assert (answers[0].status_code, answers[0].json()["accepted"]) == (201, 3)

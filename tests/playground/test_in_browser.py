@@ -27,7 +27,6 @@ def page(app: FastAPI, browser: Browser, annotator: Person) -> Iterator[Page]:
         session.add(run)
     with serving(app) as url, signed_in(browser, url, annotator) as context:
         page = context.new_page()
-        page.set_default_timeout(60_000)
         page.goto(f"{url}/playground")
         yield page
 

@@ -193,7 +193,6 @@ def watched(browser: Browser, url: str, person: Person) -> Iterator[Page]:
     context = signed_in(browser, url, person)
     context.grant_permissions(["clipboard-read", "clipboard-write"])
     page = context.new_page()
-    page.set_default_timeout(60_000)
     faults = faults_of(page)
     yield page
     context.close()

@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,13 +12,13 @@ from fastapi import FastAPI
 from app.accounts.models import Role
 from app.accounts.who import Who
 from app.core.database import transaction
-from app.files import CODE_FOLDER
 from app.jobs import service as jobs
 from app.jobs.models import JobKind
 from app.masking.templates import isolated
 from app.previews.service import PREVIEWS
 from tests.masking.templates.test_isolated import BOMBS
 from tests.previews.conftest import DIALOGUE, MakeConversation, MakeModel
+from tests.support.held_renderers import hold_renderers
 from tests.support.live import serving
 from tests.support.patience import HANGING_SECONDS
 from tests.support.people import Person, make_person
@@ -27,29 +26,13 @@ from tests.support.workers import wait_until
 
 # More than one person may ask for, and more than are rendered at a time. Each works for as long as it is let.
 SLOW = 12
-# Each rendering begins once the file is there, and is then soon ended: how long it works is no matter here.
-RENDERER = """
-import sys, time; from pathlib import Path; sys.path.insert(0, sys.argv[1])
-from app.masking.templates import isolated_child
-answer = isolated_child._answer
-def when_let_go(*arguments):
-    while not Path(sys.argv[2]).exists():
-        time.sleep(0.01)
-    return answer(*arguments)
-isolated_child._answer = when_let_go
-isolated_child.RENDER_SECONDS /= 10
-isolated_child.main()
-"""
 
 
 @pytest.fixture
 def let_go(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Path]:
     """The file that renderers wait for; none of them is left afterwards."""
     file = tmp_path / "go"
-    monkeypatch.setattr(
-        isolated, "COMMAND", (sys.executable, "-I", "-c", RENDERER, str(CODE_FOLDER), str(file))
-    )
-    monkeypatch.setattr(isolated, "ANSWER_SECONDS", 240.0)
+    hold_renderers(monkeypatch, file)
     yield file
     file.touch()
     isolated.close_renderers()

@@ -20,7 +20,6 @@ def page(browser: Browser, url: str, engineer: Person) -> Iterator[Page]:
     """A signed-in engineer's page."""
     with signed_in(browser, url, engineer) as context:
         page = context.new_page()
-        page.set_default_timeout(60_000)
         yield page
 
 

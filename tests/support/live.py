@@ -16,6 +16,19 @@ from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 from app.accounts.access import SESSION_COOKIE
 from tests.support.people import Person
 
+# What a page is asked to do may take long where the machine is busy.
+ACTION_MS = 60_000
+# A page says in a corner what was done, for some seconds. Here it stays until it is closed, however late somebody looks.
+TOASTS_STAY = """
+window.staying = 0;
+const later = window.setTimeout.bind(window);
+window.setTimeout = (act, ...more) => {
+    if (!String(act).includes("close(toast)")) return later(act, ...more);
+    window.staying += 1;
+    return 0;
+};
+"""
+
 
 @contextmanager
 def serving(app: FastAPI) -> Iterator[str]:
@@ -34,7 +47,7 @@ def serving(app: FastAPI) -> Iterator[str]:
         yield f"http://127.0.0.1:{listener.getsockname()[1]}"
     finally:
         server.should_exit = True
-        thread.join(10)
+        thread.join(60)
         listener.close()
 
 
@@ -63,6 +76,8 @@ def faults_of(page: Page) -> list[str]:
 def signed_in(browser: Browser, url: str, person: Person, locale: str = "en") -> BrowserContext:
     """A browser window of this person."""
     context = browser.new_context(viewport={"width": 1280, "height": 900})
+    context.set_default_timeout(ACTION_MS)
+    context.add_init_script(TOASTS_STAY)
     context.add_cookies(
         [
             {"name": SESSION_COOKIE, "value": person.browser.cookies[SESSION_COOKIE], "url": url},

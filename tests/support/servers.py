@@ -143,7 +143,7 @@ class StoppableRedis:
     def stop(self) -> None:
         """With all it held."""
         self._process.kill()
-        self._process.wait(10)
+        self._process.wait(60)
 
     def flush(self) -> int:
         """Every message is gone, the queues too; how many keys there were."""

@@ -14,10 +14,11 @@ ROOT = Path(__file__).resolve().parents[2]
 ALL_QUEUES = "training,default,interactive"
 
 
-def _environment(settings: Settings, threads: str) -> dict[str, str]:
+def _environment(settings: Settings, threads: str, more: dict[str, str]) -> dict[str, str]:
     return {
         **os.environ,
         "PYTHONPATH": str(ROOT),
+        **more,
         "SFT_STUDIO_DATA": str(settings.data_dir),
         "DATABASE_URL": settings.database_url,
         "REDIS_URL": settings.redis_url,
@@ -30,8 +31,9 @@ def _environment(settings: Settings, threads: str) -> dict[str, str]:
 
 
 @contextmanager
-def running_worker(settings: Settings, threads: str = "1") -> Iterator[subprocess.Popen[bytes]]:
-    """`celery worker` on these settings; terminated, then killed, when the block ends. `threads` of a job, empty: its own."""
+def running_worker(settings: Settings, threads: str = "1", **more: str) -> Iterator[subprocess.Popen[bytes]]:
+    """`celery worker` on these settings; terminated, then killed, when the block ends. `threads` of a job, empty: its own; `more` for its
+    environment."""
     command = [
         sys.executable,
         "-m",
@@ -58,7 +60,7 @@ def running_worker(settings: Settings, threads: str = "1") -> Iterator[subproces
         process = subprocess.Popen(
             command,
             cwd=ROOT,
-            env=_environment(settings, threads),
+            env=_environment(settings, threads, more),
             stdout=output,
             stderr=output,
             start_new_session=True,
@@ -68,7 +70,7 @@ def running_worker(settings: Settings, threads: str = "1") -> Iterator[subproces
     finally:
         process.terminate()
         try:
-            process.wait(30)
+            process.wait(120)
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait(60)

@@ -121,7 +121,7 @@ class RealMlflow:
 
     def _answers(self) -> bool:
         try:
-            return httpx.get(f"{self.uri}/health", timeout=2).status_code == 200
+            return httpx.get(f"{self.uri}/health", timeout=60).status_code == 200
         except httpx.HTTPError:
             return False
 

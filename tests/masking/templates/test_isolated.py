@@ -24,6 +24,7 @@ from app.masking.templates import isolated, isolated_child
 from app.masking.templates.chat_template import ChatTemplate
 from app.masking.templates.isolated import IsolatedTemplate
 from tests.masking.templates.test_chat_template import MEANINGS, MESSAGES
+from tests.support.held_renderers import hold_renderers
 from tests.support.masks import ATTACK, chat
 from tests.support.processes import all_gone
 from tests.support.processor_time import works_at_most
@@ -194,8 +195,11 @@ def test_many_threads_and_many_templates_share_few_processes() -> None:
     assert len(psutil.Process().children()) - before <= isolated.MOST_RENDERERS
 
 
-def test_a_slow_template_does_not_hold_up_the_processes_of_others() -> None:
+def test_a_slow_template_does_not_hold_up_the_processes_of_others(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     """Nobody waits for somebody else's rendering as long as a place is free."""
+    hold_renderers(monkeypatch, let_go := tmp_path / "go", "range(9999)")
     slow = [
         IsolatedTemplate(f"{number}{BOMBS['nested loops']}") for number in range(isolated.MOST_RENDERERS - 1)
     ]
@@ -217,9 +221,11 @@ def test_a_slow_template_does_not_hold_up_the_processes_of_others() -> None:
     for number in range(3):  # the second one needs the place of the first
         IsolatedTemplate(f"{{{{ {number} }}}}").render([], {})
         ended.append("quick")
+    assert ended == ["quick"] * 3
+    let_go.touch()
     for thread in threads:
         thread.join(60)
-    assert ended[:1] == ["quick"]
+    assert ended[3:] == ["slow"] * len(slow)
 
 
 def test_who_finds_every_process_taken_is_told_so_after_a_while(monkeypatch: pytest.MonkeyPatch) -> None:

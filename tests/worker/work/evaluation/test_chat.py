@@ -13,7 +13,7 @@ import torch
 from app.masking import ChatTokenizer
 from app.playground.work import ChatRequest
 from tests.support.said import said
-from worker.parent.warm_chat import WarmChat
+from worker.parent.warm_chat import TICK, WarmChat
 from worker.work.evaluation.chat import Reply
 from worker.work.evaluation.loading import LoadedModel
 
@@ -167,14 +167,15 @@ def test_threads_share_the_process(chat: WarmChat, request_both: dict[str, Any])
 def test_after_a_crash_the_next_request_starts_a_new_process(
     chat: WarmChat, request_both: dict[str, Any]
 ) -> None:
-    stream = chat.stream(
-        ChatRequest.stored({**request_both, "max_new_tokens": 4000, "temperature": 2.0, "sides": ["base"]})
-    )
-    while next(stream)["event"] != "delta":
-        pass
+    alone = ChatRequest.stored({**request_both, "sides": ["base"]})
+    assert list(chat.stream(alone))[-1]["event"] == "done"
     crashed = chat.process_id
     assert crashed is not None
+    # Stopped, it is not done with the answer before it is killed.
+    psutil.Process(crashed).suspend()
+    stream = chat.stream(alone, tick_seconds=0.01)
+    assert next(stream)["event"] == TICK
     psutil.Process(crashed).kill()
-    assert list(stream)[-1]["event"] == "failed"
-    assert list(chat.stream(ChatRequest.stored({**request_both, "sides": ["base"]})))[-1]["event"] == "done"
+    assert [event["event"] for event in stream if event["event"] != TICK] == ["failed"]
+    assert list(chat.stream(alone))[-1]["event"] == "done"
     assert chat.process_id != crashed

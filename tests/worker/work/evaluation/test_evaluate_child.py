@@ -45,7 +45,7 @@ def test_answers_come_as_events_and_the_result_last(job: dict[str, Any], tmp_pat
     assert process.stdin is not None
     assert process.stdout is not None
     events = [json.loads(line) for line in process.stdout]
-    assert process.wait(30) == 0
+    assert process.wait(120) == 0
     process.stdin.close()
     answers = {(e["suite"], e["prompt_key"], e["variant"]) for e in events if e["event"] == "answer"}
     assert answers == {("capitals", key, side) for key in ("one", "two") for side in ("base", "tuned")}
@@ -68,7 +68,7 @@ def test_a_cancelled_evaluation_ends_promptly(job: dict[str, Any], tmp_path: Pat
     process.stdin.write('{"stop": "cancel"}\n')
     process.stdin.flush()
     after = [json.loads(line) for line in process.stdout]
-    process.wait(30)
+    process.wait(120)
     process.stdin.close()
     assert after[-1]["event"] == "cancelled"
     # 16,000 tokens were asked for: none of the answers was written to its end
