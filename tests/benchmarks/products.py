@@ -111,7 +111,7 @@ def measure(step: Step) -> Limit:
     import torch
     from transformers import AutoConfig, AutoModelForCausalLM
 
-    from worker.work.training.loss import CHUNK_LOGITS
+    from worker.work.training.loss import rows_at_a_time
 
     config = AutoConfig.from_pretrained(step.model)
     with torch.device("meta"):
@@ -122,7 +122,7 @@ def measure(step: Step) -> Limit:
         for module in model.get_decoder().modules()
         if isinstance(module, torch.nn.Linear)
     ]
-    found = products(step, layers, tuple(head), max(1, CHUNK_LOGITS // head[0]))
+    found = products(step, layers, tuple(head), rows_at_a_time(head[0], getattr(torch, step.precision)))
     heads = config.num_attention_heads
     width = getattr(config, "head_dim", None) or config.hidden_size // heads
     inside = attention_products(step, Attention(config.num_hidden_layers, heads, width))

@@ -192,16 +192,14 @@ class _CpuPackedAttention(torch.autograd.Function):
         scaling: float,
         borders: list[int],
     ) -> torch.Tensor:
-        groups = query.shape[1] // key.shape[1]
         output = query.new_empty(query.shape[0], query.shape[2], query.shape[1], query.shape[3])
         log_sums = []
+        keys, values = (_by_tokens(x) for x in (key, value))
         for start, end in pairwise(borders):
             rows = slice(start, end)
-            # As in torch's grouped attention: query heads that share a key head are neighbours.
-            queries, keys, values = (_with_tokens_beside(x[:, :, rows]) for x in (query, key, value))
             own, logs = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu(
-                queries,
-                *(x.repeat_interleave(groups, 1) for x in (keys, values)),
+                _with_tokens_beside(query[:, :, rows]),
+                *(_for_each_query_head(x[rows], query.shape[1])[None] for x in (keys, values)),
                 0.0,
                 True,
                 scale=scaling,
@@ -216,18 +214,18 @@ class _CpuPackedAttention(torch.autograd.Function):
     def backward(ctx: Any, *gradients: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
         query, key, value, output, *log_sums = ctx.saved_tensors
         grads = tuple(torch.empty_like(x) for x in (query, key, value))
-        along = (output.float() * gradients[0]).sum(-1)[0].t()
-        grad_output = gradients[0][0].transpose(0, 1)
+        queries, keys, values = (_by_tokens(x) for x in (query, key, value))
+        outputs, grad_outputs = output[0], gradients[0][0].contiguous()
         for (start, end), logs in zip(pairwise(ctx.borders), log_sums, strict=True):
             for rows in _blocks(start, end):
                 seen = slice(start, rows.stop)
                 of_query, *of_seen = _rows_backward(
-                    query[0, :, rows],
-                    grad_output[:, rows],
+                    queries[rows],
+                    grad_outputs[rows],
+                    outputs[rows],
                     logs[0, :, rows.start - start : rows.stop - start],
-                    along[:, rows],
-                    key[0, :, seen],
-                    value[0, :, seen],
+                    keys[seen],
+                    values[seen],
                     ctx.scaling,
                 )
                 grads[0][0, :, rows] = of_query
@@ -238,6 +236,11 @@ class _CpuPackedAttention(torch.autograd.Function):
                     else:
                         grad[0, :, seen] += addend
         return *grads, None, None
+
+
+def _by_tokens(x: torch.Tensor) -> torch.Tensor:
+    """x[1, heads, tokens, dim] as contiguous [tokens, heads, dim], which it is where a layer's output was cut into heads."""
+    return x[0].transpose(0, 1).contiguous()
 
 
 def _blocks(start: int, end: int) -> Iterator[slice]:
@@ -251,52 +254,98 @@ def _blocks(start: int, end: int) -> Iterator[slice]:
 def _rows_backward(
     query: torch.Tensor,
     grad_output: torch.Tensor,
+    output: torch.Tensor,
     log_sums: torch.Tensor,
-    along: torch.Tensor,
     key: torch.Tensor,
     value: torch.Tensor,
     scaling: float,
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """Gradients of the last rows of queries, which see all of `key`.
 
-    query, grad_output: [heads, rows, dim]; log_sums, along (the sum of output times its gradient): fp32
-    [heads, rows]; key, value: [kv_heads, seen, dim]. Returns the shares in the gradients of query, key, value.
+    query, grad_output, output: [rows, heads, dim]; log_sums: fp32[heads, rows]; key, value: [seen, kv_heads, dim]. Returns the
+    shares in the gradients of query, key, value: [heads, rows, dim], [kv_heads, seen, dim].
     """
-    own, before = query.shape[1], key.shape[1] - query.shape[1]
-    query, grad_output, key, value = (_with_tokens_beside(x) for x in (query, grad_output, key, value))
-    (heads, rows, dim), (kv_heads, seen, _) = query.shape, key.shape
-    log_sums, along = (functional.pad(x, (0, rows - own)) for x in (log_sums, along))
-    # One product for all query heads that share a key head.
-    query, grad = (x.reshape(kv_heads, -1, dim) for x in (query, grad_output))
+    (own, heads, dim), (seen, kv_heads, _) = query.shape, key.shape
     # What is subtracted from scores and from their gradients rides along in the products, so that it is
     # subtracted before anything is rounded.
-    with_sums = _with_columns(query, log_sums.reshape(kv_heads, -1) / -scaling)
-    with_along = _with_columns(grad, -along.reshape(kv_heads, -1))
-    keys, values = (functional.pad(x, (0, SUM_COLUMNS), value=1.0) for x in (key, value))
-    share = query.new_empty(kv_heads, query.shape[1], seen)
-    torch.baddbmm(share, with_sums, keys.transpose(1, 2), beta=0, alpha=scaling, out=share)
-    grad_scores = with_along @ values.transpose(1, 2)
-    if compiled.serves(share):
-        compiled.shares_in_place(share, grad_scores, rows, before)
-    else:
-        share.exp_()
-        # Above the diagonal there may be anything, infinity too: tril writes zeros over it.
-        share.view(heads, rows, seen).tril_(before)
-        grad_scores.mul_(share)
-    grad_value = share.transpose(1, 2) @ grad
-    grad_query = (grad_scores @ key).mul_(scaling)
-    grad_key = (grad_scores.transpose(1, 2) @ query).mul_(scaling)
+    queries, grads = _with_sums(query, grad_output, output, log_sums, scaling)
+    keys, values = _with_ones(key), _with_ones(value)
+    rows = queries.shape[1]
+    # One product for all query heads that share a key head.
+    queries, grads = (x.view(kv_heads, -1, dim + SUM_COLUMNS) for x in (queries, grads))
+    # A line for each key: so two of the three products that follow find their left factor as it lies in memory.
+    share = keys.new_empty(kv_heads, keys.shape[1], queries.shape[1])
+    torch.baddbmm(share, keys, queries.transpose(1, 2), beta=0, alpha=scaling, out=share)
+    grad_scores = values @ grads.transpose(1, 2)
+    _shares_in_place(share, grad_scores, rows, seen - own, scaling)
+    keys, queries, grads = (x[..., :-SUM_COLUMNS] for x in (keys, queries, grads))
+    grad_query = grad_scores.transpose(1, 2) @ keys
     return (
         grad_query.view(heads, rows, dim)[:, :own],
-        grad_key[:, : before + own],
-        grad_value[:, : before + own],
+        (grad_scores @ queries)[:, :seen],
+        (share @ grads)[:, :seen],
     )
+
+
+def _shares_in_place(
+    share: torch.Tensor, grad_scores: torch.Tensor, rows: int, before: int, scaling: float
+) -> None:
+    """exp(score) over the scores, and its product with the gradients and `scaling` over these; 0 where a row would look ahead.
+
+    Both: [kv_heads, seen, heads of each * rows]; the first of the `rows` sees so many tokens `before` it.
+    """
+    if compiled.serves(share):
+        compiled.shares_in_place(share, grad_scores, rows, before, scaling)
+        return
+    groups, seen, _ = share.shape
+    share.exp_()
+    # Where a row would look ahead there may be anything, infinity too: triu writes zeros over it.
+    share.copy_(
+        share.view(groups, seen, -1, rows).transpose(1, 2).triu(-before).transpose(1, 2).reshape_as(share)
+    )
+    grad_scores.mul_(share).mul_(scaling)
 
 
 def _with_tokens_beside(x: torch.Tensor) -> torch.Tensor:
     """x[..., tokens, dim] with tokens of zeros after its own, which none of these sees and no gradient comes from."""
     beside = rows_beside(x.shape[-2], x)
     return functional.pad(x, (0, 0, 0, beside)) if beside else x
+
+
+def _for_each_query_head(x: torch.Tensor, heads: int) -> torch.Tensor:
+    """Keys or values x[tokens, kv_heads, dim] once for each head of queries, with tokens beside: [heads, tokens, dim]."""
+    if compiled.serves(x):
+        return compiled.for_each_head(x, heads, rows_beside(len(x), x))
+    # As in torch's grouped attention: query heads that share a key head are neighbours.
+    return _with_tokens_beside(x.transpose(0, 1)).repeat_interleave(heads // x.shape[1], 0)
+
+
+def _with_sums(
+    query: torch.Tensor,
+    grad_output: torch.Tensor,
+    output: torch.Tensor,
+    log_sums: torch.Tensor,
+    scaling: float,
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Both [heads, rows, dim + SUM_COLUMNS], with rows of zeros beside: queries and what makes their scores logarithms of
+    shares, gradients and what makes products with values gradients of scores."""
+    if compiled.serves(query):
+        beside = rows_beside(len(query), query)
+        return compiled.with_sums(query, grad_output, output, log_sums, scaling, beside)
+    along = (output.float() * grad_output).sum(-1).t()
+    query, grad_output = (_with_tokens_beside(x.transpose(0, 1)) for x in (query, grad_output))
+    log_sums, along = (
+        functional.pad(x, (0, query.shape[1] - x.shape[1])) for x in (log_sums / -scaling, -along)
+    )
+    return _with_columns(query, log_sums), _with_columns(grad_output, along)
+
+
+def _with_ones(x: torch.Tensor) -> torch.Tensor:
+    """Keys or values x[tokens, kv_heads, dim], which multiply what was put beside queries by one: [kv_heads, tokens, dim + SUM_COLUMNS],
+    with tokens beside."""
+    if compiled.serves(x):
+        return compiled.with_ones(x, SUM_COLUMNS, rows_beside(len(x), x))
+    return functional.pad(_with_tokens_beside(x.transpose(0, 1)), (0, SUM_COLUMNS), value=1.0)
 
 
 def _with_columns(x: torch.Tensor, numbers: torch.Tensor) -> torch.Tensor:

@@ -14,6 +14,7 @@ import torch
 from app.recipes.memory import WORTH_COMPILING
 
 _LOOPS: Final = "worker.work.training.loops"
+_NUMPY_TYPES: Final = {torch.bfloat16: "<u2", torch.float32: "<f4", torch.int64: "<i8"}
 
 
 class _Switch:
@@ -89,23 +90,58 @@ def silu_product_back(
 def rotated(x: torch.Tensor, cos: torch.Tensor, sin: torch.Tensor) -> torch.Tensor:
     """x * cos + rotate_half(x) * sin. x: [tokens, heads, dim]; cos, sin: [tokens, dim]."""
     x = x.contiguous()
-    out = torch.empty_like(x)
-    _Switch.loops.rotate(_numbers(x), _numbers(cos.contiguous()), _numbers(sin.contiguous()), _numbers(out))
+    out, given = torch.empty_like(x), (cos.contiguous(), sin.contiguous())
+    _Switch.loops.rotate(_numbers(x), *map(_numbers, given), _numbers(out))
     return out
 
 
 def rotated_back(gradient: torch.Tensor, cos: torch.Tensor, sin: torch.Tensor) -> torch.Tensor:
-    """The gradient of `rotated` for x, in the same shapes: the rotation back, by sin with its halves exchanged and negated."""
-    first, second = sin.chunk(2, -1)
-    return rotated(gradient, cos, torch.cat((second, first), -1).neg_())
+    """The gradient of `rotated` for x, in the same shapes."""
+    gradient = gradient.contiguous()
+    out, given = torch.empty_like(gradient), (cos.contiguous(), sin.contiguous())
+    _Switch.loops.rotate_back(_numbers(gradient), *map(_numbers, given), _numbers(out))
+    return out
 
 
-def shares_in_place(scores: torch.Tensor, gradients: torch.Tensor, rows: int, before: int) -> None:
-    """exp(score) over the scores, and its product with the gradients over these, both 0 where a row would look ahead.
+def shares_in_place(
+    scores: torch.Tensor, gradients: torch.Tensor, rows: int, before: int, scaling: float
+) -> None:
+    """exp(score) over the scores, and its product with the gradients and `scaling` over these, both 0 where a row would look ahead.
 
-    Both: contiguous [groups, heads * rows, seen]; each of the `rows` sees those `before` the first, those after it, and itself.
+    Both: contiguous [groups, seen, heads * rows]; each of the `rows` sees those `before` the first, those after it, and itself.
     """
-    _Switch.loops.shares(_numbers(scores), _numbers(gradients), rows, before)
+    _Switch.loops.shares(_numbers(scores), _numbers(gradients), rows, before, np.float32(scaling))
+
+
+def with_sums(
+    query: torch.Tensor,
+    gradient: torch.Tensor,
+    output: torch.Tensor,
+    log_sums: torch.Tensor,
+    scaling: float,
+    beside: int,
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Of [rows, heads, dim], log_sums fp32[heads, rows]: queries beside -log_sum / scaling, gradients beside minus the sum of their
+    products with the output, each number in two columns; both [heads, rows + beside, dim + 2]."""
+    rows, heads, dim = query.shape
+    made = query.new_empty(2, heads, rows + beside, dim + 2)
+    given = (_numbers(x.contiguous()) for x in (query, gradient, output, log_sums))
+    _Switch.loops.with_sums(*given, np.float32(scaling), *_numbers(made))
+    return made[0], made[1]
+
+
+def with_ones(x: torch.Tensor, columns: int, beside: int) -> torch.Tensor:
+    """x[tokens, heads, dim] as [heads, tokens + beside, dim + columns], ones in the columns."""
+    made = x.new_empty(x.shape[1], x.shape[0] + beside, x.shape[2] + columns)
+    _Switch.loops.for_each_head(_numbers(x.contiguous()), _numbers(made))
+    return made
+
+
+def for_each_head(x: torch.Tensor, heads: int, beside: int) -> torch.Tensor:
+    """x[tokens, kv_heads, dim] as [heads, tokens + beside, dim]: each head for as many neighbours."""
+    made = x.new_empty(heads, x.shape[0] + beside, x.shape[2])
+    _Switch.loops.for_each_head(_numbers(x.contiguous()), _numbers(made))
+    return made
 
 
 def softmax_parts_in_place(logits: torch.Tensor, targets: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
@@ -114,7 +150,7 @@ def softmax_parts_in_place(logits: torch.Tensor, targets: torch.Tensor) -> tuple
     Returns, both fp32[rows], each row's sum of that and the target's logit less the highest.
     """
     sums, of_wanted = (torch.empty(len(logits), dtype=torch.float32) for _ in range(2))
-    _Switch.loops.softmax_parts(_rows(logits), targets.contiguous().numpy(), sums.numpy(), of_wanted.numpy())
+    _Switch.loops.softmax_parts(_rows(logits), _line(targets.contiguous()), _line(sums), _line(of_wanted))
     return sums, of_wanted
 
 
@@ -122,15 +158,38 @@ def _fits(tensor: torch.Tensor) -> bool:
     return tensor.dtype == torch.bfloat16 and tensor.device.type == "cpu"
 
 
+class _Memory:
+    """A contiguous tensor's memory in the words in which numpy asks for it. torch's own way there is three operations, and each lets
+    the interpreter go: another lane takes it, and this one waits.
+    """
+
+    __slots__ = ("shape", "tensor")
+
+    def __init__(self, tensor: torch.Tensor, shape: tuple[int, ...]) -> None:
+        if not tensor.is_contiguous():
+            raise ValueError("the loops go through contiguous memory")
+        # Kept for as long as numpy has the array.
+        self.tensor, self.shape = tensor, shape
+
+    @property
+    def __array_interface__(self) -> dict[str, Any]:
+        return {
+            "data": (self.tensor.data_ptr(), False),
+            "shape": self.shape,
+            "typestr": _NUMPY_TYPES[self.tensor.dtype],
+            "version": 3,
+        }
+
+
 def _numbers(x: torch.Tensor) -> Any:
     """The memory of a contiguous tensor as numpy has it, bf16 as uint16."""
-    x = x.detach()
-    return (x.view(torch.uint16) if x.dtype == torch.bfloat16 else x).numpy()
+    return np.asarray(_Memory(x, tuple(x.shape)))
 
 
 def _rows(x: torch.Tensor) -> Any:
-    return _numbers(x.view(-1, x.shape[-1]))
+    width = x.shape[-1]
+    return np.asarray(_Memory(x, (x.numel() // max(1, width), width)))
 
 
 def _line(x: torch.Tensor) -> Any:
-    return _numbers(x.view(-1))
+    return np.asarray(_Memory(x, (x.numel(),)))

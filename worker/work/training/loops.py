@@ -18,6 +18,8 @@ _WIDTH, _REGISTERS = 16, 2
 _BLOCK: Final = _WIDTH * _REGISTERS
 binding.set_option("", f"-force-vector-width={_WIDTH}")
 binding.set_option("", f"-force-vector-interleave={_REGISTERS}")
+# Short rows are copied in registers as well: LLVM would call the C library for each, and say aloud that it cannot vectorize a call.
+binding.set_option("", "-disable-loop-idiom-all")
 
 _INT32, _INT16, _FLOAT = ir.IntType(32), ir.IntType(16), ir.FloatType()
 _SUMS: Final = {"reassoc", "contract"}
@@ -25,6 +27,7 @@ _BF16 = types.Array(types.uint16, 1, "C")
 _BF16_ROWS = types.Array(types.uint16, 2, "C")
 _BF16_BLOCKS = types.Array(types.uint16, 3, "C")
 _FLOATS = types.Array(types.float32, 1, "C")
+_FLOAT_ROWS = types.Array(types.float32, 2, "C")
 _PLACES = types.Array(types.int64, 1, "C")
 
 _ONE: Final = np.float32(1)
@@ -142,8 +145,8 @@ def _loop(*arguments: Any, sums: bool = False) -> Callable[[Callable[..., Any]],
 
 
 def _part(function: Callable[..., Any]) -> Any:
-    """What a loop may call, compiled with it."""
-    return njit(error_model="numpy")(function)
+    """What a loop may call, compiled with it. A product and what is added to it are rounded once where there is an instruction for it."""
+    return njit(error_model="numpy", fastmath={"contract"})(function)
 
 
 @_part
@@ -219,24 +222,81 @@ def silu_product_back(gradient: Any, gate: Any, up: Any, of_gate: Any, of_up: An
         of_gate[i] = _narrow(_rounded(grad * _wide(up[i])) * slope)
 
 
-@_loop(_BF16_BLOCKS, _BF16_BLOCKS, types.int64, types.int64)
-def shares(scores: Any, gradients: Any, rows: Any, before: Any) -> None:
-    """In place: scores become exp(score), gradients are multiplied by that; both are 0 where a row looks ahead.
+@_loop(_BF16_BLOCKS, _BF16_BLOCKS, types.int64, types.int64, types.float32)
+def shares(scores: Any, gradients: Any, rows: Any, before: Any, scaling: Any) -> None:
+    """In place: scores become exp(score), gradients are multiplied by that and `scaling`; both are 0 where a row looks ahead.
 
-    Both: [groups, heads * rows, seen]; the first of the `rows` sees so many `before` it, and itself.
+    Both: [groups, seen, heads * rows]; the first of the `rows` sees so many `before` it, and itself.
     """
-    seen = scores.shape[2]
     for group in range(scores.shape[0]):
-        for line in range(scores.shape[1]):
-            end = min(seen, before + line % rows + 1)
-            # As far as whole blocks reach: what is left over of a line would be computed number by number.
-            for i in range(min(seen, (end + _BLOCK - 1) // _BLOCK * _BLOCK)):
-                share = _rounded(_exp(_wide(scores[group, line, i])))
-                scores[group, line, i] = _narrow(share)
-                gradients[group, line, i] = _narrow(share * _wide(gradients[group, line, i]))
-            for i in range(end, seen):
-                scores[group, line, i] = 0
-                gradients[group, line, i] = 0
+        for token in range(scores.shape[1]):
+            ahead = min(rows, max(0, token - before))
+            for start in range(0, scores.shape[2], rows):
+                end = start + rows
+                # From where whole blocks reach its end: what is left over of a line would be computed number by number.
+                first = max(start, end - (rows - ahead + _BLOCK - 1) // _BLOCK * _BLOCK)
+                score, gradient = scores[group, token, first:end], gradients[group, token, first:end]
+                for i in range(score.shape[0]):
+                    share = _rounded(_exp(_wide(score[i])))
+                    score[i] = _narrow(share)
+                    gradient[i] = _narrow(share * _wide(gradient[i]) * scaling)
+                score, gradient = (
+                    scores[group, token, start : start + ahead],
+                    gradients[group, token, start : start + ahead],
+                )
+                for i in range(score.shape[0]):
+                    score[i] = 0
+                    gradient[i] = 0
+
+
+@_loop(
+    _BF16_BLOCKS,
+    _BF16_BLOCKS,
+    _BF16_BLOCKS,
+    _FLOAT_ROWS,
+    types.float32,
+    _BF16_BLOCKS,
+    _BF16_BLOCKS,
+    sums=True,
+)
+def with_sums(
+    query: Any, gradient: Any, output: Any, log_sums: Any, scaling: Any, of_query: Any, of_gradient: Any
+) -> None:
+    """Queries and gradients [rows, heads, dim] as [heads, more rows, dim + 2]; beside a query -log_sum / scaling, beside a gradient
+    minus the sum of its products with the output: each rounded, then what the rounding took away. Zeros where there are no rows.
+    """
+    dim = query.shape[2]
+    for head in range(query.shape[1]):
+        for row in range(query.shape[0]):
+            along = np.float32(0)
+            for i in range(dim):
+                of_query[head, row, i] = query[row, head, i]
+                of_gradient[head, row, i] = gradient[row, head, i]
+                along += _wide(output[row, head, i]) * _wide(gradient[row, head, i])
+            for made, number in ((of_query, -log_sums[head, row] / scaling), (of_gradient, -along)):
+                made[head, row, dim] = _narrow(number)
+                made[head, row, dim + 1] = _narrow(number - _rounded(number))
+        for row in range(query.shape[0], of_query.shape[1]):
+            for i in range(dim + 2):
+                of_query[head, row, i] = 0
+                of_gradient[head, row, i] = 0
+
+
+@_loop(_BF16_BLOCKS, _BF16_BLOCKS)
+def for_each_head(x: Any, out: Any) -> None:
+    """x[tokens, kv_heads, dim] as out[heads, more tokens, more columns]: a head for several that are neighbours, zeros for tokens
+    that there are not, ones in the columns beside."""
+    dim, one = x.shape[2], _narrow(_ONE)
+    for head in range(out.shape[0]):
+        own = head * x.shape[1] // out.shape[0]
+        for token in range(x.shape[0]):
+            for i in range(dim):
+                out[head, token, i] = x[token, own, i]
+            for i in range(dim, out.shape[2]):
+                out[head, token, i] = one
+        for token in range(x.shape[0], out.shape[1]):
+            for i in range(out.shape[2]):
+                out[head, token, i] = 0
 
 
 @_loop(_BF16_ROWS, _PLACES, _FLOATS, _FLOATS, sums=True)
@@ -257,6 +317,11 @@ def softmax_parts(logits: Any, targets: Any, sums: Any, of_wanted: Any) -> None:
         sums[row] = total
 
 
+@_part
+def _turned_by(first: Any, second: Any, cos: Any, sin: Any) -> Any:
+    return _narrow(_rounded(first * cos) + _rounded(second * sin))
+
+
 @_loop(_BF16_BLOCKS, _BF16_ROWS, _BF16_ROWS, _BF16_BLOCKS)
 def rotate(x: Any, cos: Any, sin: Any, out: Any) -> None:
     """out = x * cos + (-second half of x, first half of x) * sin. x: [tokens, heads, dim]; cos, sin: [tokens, dim]."""
@@ -266,13 +331,18 @@ def rotate(x: Any, cos: Any, sin: Any, out: Any) -> None:
             for i in range(half):
                 j = half + i
                 first, second = _wide(x[token, head, i]), _wide(x[token, head, j])
-                straight, across = (
-                    _rounded(first * _wide(cos[token, i])),
-                    _rounded(second * _wide(sin[token, i])),
-                )
-                out[token, head, i] = _narrow(straight - across)
-                straight, across = (
-                    _rounded(second * _wide(cos[token, j])),
-                    _rounded(first * _wide(sin[token, j])),
-                )
-                out[token, head, j] = _narrow(straight + across)
+                out[token, head, i] = _turned_by(first, -second, _wide(cos[token, i]), _wide(sin[token, i]))
+                out[token, head, j] = _turned_by(second, first, _wide(cos[token, j]), _wide(sin[token, j]))
+
+
+@_loop(_BF16_BLOCKS, _BF16_ROWS, _BF16_ROWS, _BF16_BLOCKS)
+def rotate_back(gradient: Any, cos: Any, sin: Any, out: Any) -> None:
+    """The gradient of `rotate` for x: the rotation back, each half by the sine of the other."""
+    half = gradient.shape[2] // 2
+    for token in range(gradient.shape[0]):
+        for head in range(gradient.shape[1]):
+            for i in range(half):
+                j = half + i
+                first, second = _wide(gradient[token, head, i]), _wide(gradient[token, head, j])
+                out[token, head, i] = _turned_by(first, second, _wide(cos[token, i]), _wide(sin[token, j]))
+                out[token, head, j] = _turned_by(second, -first, _wide(cos[token, j]), _wide(sin[token, i]))

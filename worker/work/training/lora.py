@@ -15,6 +15,7 @@ from peft.tuners.lora.layer import Linear as PeftLoraLinear
 from torch.nn import functional
 
 from worker.work.training.again import made_again, to_keep
+from worker.work.training.joined import JoinedLayers, joined
 
 
 class _LoraFunction(torch.autograd.Function):
@@ -32,11 +33,11 @@ class _LoraFunction(torch.autograd.Function):
         dropout: float,
     ) -> torch.Tensor:
         flat = x.reshape(-1, x.shape[-1])
-        # Inverted dropout multiplies what is kept by 1 / (1 - p): folded into B, where it costs nothing.
+        # Inverted dropout multiplies what is kept by 1 / (1 - p): folded into what comes out of A, where it costs nothing.
         scaling = scaling / (1 - dropout)
-        a, b = lora_a.to(x.dtype), lora_b.to(x.dtype) * scaling
+        a, b = lora_a.to(x.dtype), lora_b.to(x.dtype)
         fate = _Fate.drawn(flat.numel(), dropout, x.device) if dropout > 0 else None
-        low_rank = _kept(flat, fate) @ a.t()
+        low_rank = (_kept(flat, fate) @ a.t()).mul_(scaling)
         output = functional.linear(flat, weight, bias)
         output.addmm_(low_rank, b.t())
         kept = to_keep(x)
@@ -54,8 +55,8 @@ class _LoraFunction(torch.autograd.Function):
         fate = _Fate(ctx.seed, ctx.dropout, places) if ctx.dropout > 0 else None
         grad = gradients[0].reshape(-1, gradients[0].shape[-1])
         flat = made_again(ctx.make_input, sources).reshape(-1, weight.shape[1])
-        grad_low_rank = grad @ b
-        grad_b = (grad.t() @ low_rank).to(ctx.dtypes[1]).mul_(ctx.scaling)
+        grad_low_rank = (grad @ b).mul_(ctx.scaling)
+        grad_b = (grad.t() @ low_rank).to(ctx.dtypes[1])
         grad_a = (grad_low_rank.t() @ _kept(flat, fate)).to(ctx.dtypes[0])
         grad_x = None
         if ctx.needs_input_grad[0]:
@@ -148,12 +149,16 @@ def _dropped_places(count: int, probability: float, seed: int) -> torch.Tensor:
 
 def fuse_lora_layers(model: torch.nn.Module) -> int:
     """Replace the forward of each plain LoRA linear layer of `model`; returns how many were replaced."""
-    fused = 0
+    fused: dict[torch.nn.Module, _FusedForward] = {}
     for module in model.modules():
         if type(module) is PeftLoraLinear and _is_plain(module):
-            setattr(module, "forward", _FusedForward(module))  # noqa: B010 - mypy forbids plain assignment
-            fused += 1
-    return fused
+            fused[module] = _FusedForward(module)
+            setattr(module, "forward", fused[module])  # noqa: B010 - mypy forbids plain assignment
+    adapters = {module: forward.adapter for module, forward in fused.items() if forward.probability == 0}
+    for group in joined(model, adapters):
+        for layer in group.layers:
+            fused[layer].group = group
+    return len(fused)
 
 
 def unfuse_lora_layers(model: torch.nn.Module) -> int:
@@ -185,12 +190,16 @@ class _FusedForward:
         self.adapter = next(iter(layer.lora_A))
         self.dropout = layer.lora_dropout[self.adapter]
         self.probability = float(self.dropout.p) if isinstance(self.dropout, torch.nn.Dropout) else 0.0
+        # Those that are given the same input, where there are any.
+        self.group: JoinedLayers | None = None
 
     def __call__(self, x: torch.Tensor, *args: Any, **kwargs: Any) -> torch.Tensor:
         layer = self.layer
         if args or kwargs or layer.disable_adapters or layer.merged:
             output: torch.Tensor = type(layer).forward(layer, x, *args, **kwargs)
             return output
+        if self.group is not None and (found := self.group.output_of(layer, x)) is not None:
+            return found
         fused: torch.Tensor = _LoraFunction.apply(  # type: ignore[no-untyped-call]
             x,
             layer.base_layer.weight,

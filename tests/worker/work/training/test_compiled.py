@@ -16,7 +16,7 @@ from transformers.models.llama import modeling_llama
 from transformers.models.llama.modeling_llama import LlamaRMSNorm
 
 from tests.worker.work.training.small_models import SMALL, adapted, batch_of
-from worker.work.training import compiled
+from worker.work.training import attention, compiled
 from worker.work.training.attention import PACKED_ATTENTION
 from worker.work.training.data import Batch
 from worker.work.training.forward import PackedPass
@@ -116,17 +116,49 @@ def test_what_lies_otherwise_in_memory_is_read_as_it_is(loops: None) -> None:
 
 @pytest.mark.parametrize(("rows", "seen"), [(1, 1), (5, 5), (4, 9), (16, 48), (40, 100)])
 def test_shares_of_attention_are_torchs_and_nothing_looks_ahead(loops: None, rows: int, seen: int) -> None:
-    heads = 3
-    scores, gradients = _drawn(2, heads * rows, seen) - 3, _drawn(2, heads * rows, seen, seed=1)
-    ahead = ~torch.ones(rows, seen, dtype=torch.bool).tril(seen - rows).repeat(heads, 1).expand_as(scores)
+    heads, scaling = 3, 0.5
+    scores, gradients = _drawn(2, seen, heads * rows) - 3, _drawn(2, seen, heads * rows, seed=1)
+    ahead = ~torch.ones(seen, rows, dtype=torch.bool).triu(rows - seen).repeat(1, heads).expand_as(scores)
     scores[ahead], gradients[ahead] = float("inf"), float("nan")
     share = scores.exp().masked_fill(ahead, 0)
-    expected = (share * gradients).masked_fill(ahead, 0)
-    compiled.shares_in_place(scores, gradients, rows, seen - rows)
+    expected = (share * gradients * scaling).masked_fill(ahead, 0)
+    compiled.shares_in_place(scores, gradients, rows, seen - rows, scaling)
     _nearly_all_same(scores, share)
     _nearly_all_same(gradients, expected)
     assert not scores[ahead].any()
     assert not gradients[ahead].any()
+
+
+@pytest.mark.parametrize(("rows", "seen"), [(1, 1), (5, 9), (16, 32), (40, 100)])
+def test_what_attentions_way_back_multiplies_is_what_torch_makes_of_it(
+    switch: None, rows: int, seen: int
+) -> None:
+    query, gradient, output = (_drawn(rows, 6, 16, seed=seed) for seed in range(3))
+    log_sums, key = torch.randn(6, rows + 3)[:, :rows], _drawn(seen, 3, 16, seed=3)
+
+    def made() -> tuple[torch.Tensor, ...]:
+        return (
+            *attention._with_sums(query, gradient, output, log_sums, 0.25),
+            attention._with_ones(key),
+            attention._for_each_query_head(key, 6),
+        )
+
+    expected = made()
+    compiled.switch_on()
+    *found, keys, spread = made()
+    for own, other in zip(found, expected[:2], strict=True):
+        _same_numbers(own[..., :16], other[..., :16])
+        # A number and what its rounding took away: sums in another order.
+        torch.testing.assert_close(own[..., 16:].sum(-1), other[..., 16:].sum(-1), rtol=1e-3, atol=1e-3)
+        assert not own[:, rows:].any()
+    _same_numbers(keys[:, :seen], expected[2][:, :seen])
+    _same_numbers(spread, expected[3])
+
+
+def test_memory_that_is_not_contiguous_is_refused(loops: None) -> None:
+    scores = _drawn(2, 8, 4).transpose(1, 2)
+    with pytest.raises(ValueError, match="contiguous"):
+        compiled.shares_in_place(scores, scores, 4, 0, 1.0)
 
 
 def test_the_parts_of_a_softmax_are_torchs(loops: None) -> None:

@@ -88,3 +88,9 @@ def test_in_bf16_value_and_gradient_are_as_near_to_the_truth_as_plain_cross_entr
     theirs = of(plain, torch.bfloat16)
     for exact, found, usual in zip(truth, ours, theirs, strict=True):
         assert (found - exact).norm() <= 1.5 * (usual - exact).norm() + 1e-3 * exact.norm()
+
+
+def test_as_many_bytes_of_logits_exist_in_every_precision() -> None:
+    assert loss_module.rows_at_a_time(49_152, torch.float32) == 256
+    assert loss_module.rows_at_a_time(49_152, torch.bfloat16) == 512
+    assert loss_module.rows_at_a_time(10**9, torch.bfloat16) == 1
