@@ -30,14 +30,16 @@ def _environment(settings: Settings, threads: str) -> dict[str, str]:
 
 
 @contextmanager
-def running_worker(settings: Settings, threads: str = "1") -> Iterator[subprocess.Popen[bytes]]:
+def running_worker(
+    settings: Settings, threads: str = "1", application: str = "worker.parent.celery_app"
+) -> Iterator[subprocess.Popen[bytes]]:
     """`celery worker` on these settings; terminated, then killed, when the block ends. `threads` of a job, empty: its own."""
     command = [
         sys.executable,
         "-m",
         "celery",
         "-A",
-        "worker.parent.celery_app",
+        application,
         "worker",
         "--pool",
         "threads",
