@@ -21,5 +21,6 @@ def start(command: Sequence[str], **more: Any) -> LineProcess:
 
 
 # In so short a time a process that only waits has less of a processor, and one that works far more, than this.
-standstill.LIFE, standstill.LOOK_SECONDS, standstill.STILL_SECONDS = 5, 0.2, STILL_SECONDS  # type: ignore[misc]
-child_process.LineProcess = start  # type: ignore[misc]
+standstill.LIFE = 5  # type: ignore[attr-defined,misc]
+standstill.LOOK_SECONDS, standstill.STILL_SECONDS = 0.2, STILL_SECONDS  # type: ignore[misc]
+child_process.LineProcess = start  # type: ignore[attr-defined,misc]
