@@ -17,6 +17,12 @@ _WHOLE: Final = N_(
 _SAVES: Final = N_(
     "It saves whenever it measures, every %(steps)d steps, so that the best adapter can be kept."
 )
+WITH_A_GPU: Final = N_(
+    "Train it with a GPU. Without one bitsandbytes repacks the weights in 4 bits when the held-out loss is first measured, and no gradient "
+    "passes them from then on: the adapter is hardly trained, and nothing says so."
+)
+# Their scripts forbid that.
+_KEEP_TRAINABLE: Final = ("trl", "unsloth")
 _REPEATED: Final = N_(
     "Where the batches of an epoch do not divide among %(number)d processes, the first ones are trained again in its last step."
 )
@@ -84,6 +90,8 @@ def note_what_is_otherwise(run: HandedRun, handing: Handing) -> None:
     config = run.config
     if run.launch and run.launch.num_processes > 1:
         handing.note(_REPEATED, number=run.launch.num_processes)
+    if config.load_in_4bit and run.held_out and handing.tool not in _KEEP_TRAINABLE:
+        handing.note(WITH_A_GPU)
     if config.lora_dropout:
         handing.note(_DRAWS, dropout=f"{config.lora_dropout:g}")
     if run.stops_early and config.save_steps != config.eval_steps:

@@ -11,6 +11,7 @@ from typing import Any
 import psutil
 
 from tests.faults.afterwards import kill_in_what_follows
+from tests.faults.hanging import hang, hang_tool, hold_tool
 from tests.faults.outages import break_postgres, fill_disk, flush_redis, lose_both_servers, stop_redis
 from tests.faults.places import Place, embedded, on_servers, on_small_disk
 from tests.faults.studio import (
@@ -157,6 +158,9 @@ SCENARIOS: dict[str, Scenario] = {
     "child killed": Scenario(kill_child, ends=frozenset({"failed"})),
     "another trainer killed": Scenario(kill_tool, ends=frozenset({"failed"})),
     "second process killed": Scenario(kill_other_process, ends=frozenset({"failed"})),
+    "a step hangs": Scenario(hang),
+    "another trainer hangs": Scenario(hang_tool),
+    "another trainer held by a person": Scenario(hold_tool),
     "worker killed": Scenario(kill_worker),
     "worker frozen past its lease": Scenario(freeze_worker),
     "web server killed": Scenario(kill_web),

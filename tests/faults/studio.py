@@ -16,6 +16,9 @@ from tests.support.workers import wait_until
 # Two starts of torch in several processes took 150 of them on two cores with a load of ten.
 PATIENCE_SECONDS = 600
 STEPS = 40
+# A watch of seconds instead of a quarter of an hour, and in the data folder the file that lets a job hang: the steps to be done before.
+STILL_SECONDS = 6.0
+HANG_AFTER = "hang-after"
 FINAL = ("succeeded", "failed", "cancelled")
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from tests.faults.hanging import hang
 from tests.faults.outages import fill_disk, lose_both_servers
 from tests.faults.places import OnSmallDisk, on_servers, on_small_disk, ready_check
 from tests.faults.scenarios import freeze_worker, kill_child
@@ -42,6 +43,15 @@ def test_a_process_that_is_killed_alone_is_begun_again_where_it_was_not_for_memo
     assert told.is_sound
     ends = ("failed", 1, "killed") if counts is None else ("succeeded", 2, None)
     assert (told.state, told.attempt, told.error_code) == ends
+
+
+@pytest.mark.timeout(600)
+def test_a_run_that_hangs_in_a_step_goes_on_from_its_checkpoint_as_if_it_had_not(
+    embedded: tuple[OnSmallDisk, dict[str, Any]],
+) -> None:
+    undisturbed, hung = hang(*embedded, random.Random(1))
+    assert undisturbed.is_sound
+    assert hung.is_sound
 
 
 def test_a_full_disk_ends_nothing_but_what_needs_it_and_leaves_nothing_half_written(

@@ -2,8 +2,8 @@
 
 Exports: on a tiny model, the tokens and labels that reach each tool's model are the checked ones, for every kind of template,
 tools, reasoning and flags, and the losses of a full fine-tune are the studio's; on the bundled model, the losses of the first
-steps, speed and memory. Backends: a run is started through REST and the worker, trained by the tool, evaluated and exported.
-What differs makes it fail.
+steps, speed and memory, and the losses of DoRA, rsLoRA, QLoRA and every weight. Backends: a run is started through REST and the worker,
+trained by the tool, evaluated and exported. What differs makes it fail.
 """
 
 import argparse
@@ -36,6 +36,7 @@ from tests.interop.material import (
 )
 from tests.interop.several import in_two_processes
 from tests.interop.stopping import stop_and_go_on
+from tests.interop.ways import compare_ways
 from worker.work.backends.tool_process import QUIETLY
 
 # The environments hold the versions that train on a CPU, which are not all those that LLaMA-Factory asks for.
@@ -57,6 +58,7 @@ def main() -> int:
     halves.add_argument(
         "--several", action="store_true", help="only runs in two processes, DeepSpeed's among them, tiny ones"
     )
+    halves.add_argument("--ways", action="store_true", help="only exports of other ways to train than LoRA")
     asked = parser.parse_args()
     chosen = [tool for tool in TOOLS if tool in (asked.tools or TOOLS)]
     if strange := set(asked.tools) - set(TOOLS):
@@ -64,10 +66,13 @@ def main() -> int:
     for tool in chosen:
         if tool != "trl":
             tools.install(tool)
-    stopping, several = asked.backends and not asked.several, asked.backends and not asked.stopping
-    asked.exports, asked.backends = (
-        wanted and not asked.stopping and not asked.several for wanted in (asked.exports, asked.backends)
+    alone = asked.stopping or asked.several or asked.ways
+    stopping, several = (
+        asked.stopping or (asked.backends and not alone),
+        asked.several or (asked.backends and not alone),
     )
+    ways = asked.ways or (asked.exports and not alone)
+    asked.exports, asked.backends = asked.exports and not alone, asked.backends and not alone
     wrong: list[str] = []
     with tempfile.TemporaryDirectory(prefix="sft-studio-interop-") as name:
         folder = Path(name)
@@ -79,10 +84,13 @@ def main() -> int:
             wrong += compare_tokens(chosen, folder / "tokens")
             wrong += compare_every_weight(chosen, folder / "whole")
         figures = compare_losses(chosen, folder / "losses", wrong) if asked.exports else {}
+        in_ways = compare_ways(chosen, folder / "ways", wrong, NEAR, run) if ways else {}
         backends = train_with(chosen, folder / "backends", wrong, NEAR) if asked.backends else {}
     print(machine_line())
     if asked.exports:
         print(table(figures))
+    if ways:
+        print(ways_table(in_ways))
     if asked.backends:
         print(backends_table(backends))
     for tool, told in stopped.items():
@@ -97,6 +105,7 @@ def main() -> int:
                 {
                     "machine": machine(),
                     "tools": figures,
+                    "ways": in_ways,
                     "backends": backends,
                     "several": together,
                     "differs": wrong,
@@ -230,6 +239,23 @@ def table(figures: dict[str, Any]) -> str:
         for name, one in figures.items()
     ]
     return markdown(head, rows)
+
+
+def ways_table(figures: dict[str, Any]) -> str:
+    """Of exports that train otherwise than LoRA, as Markdown."""
+    rows = [
+        (
+            way,
+            name,
+            " ".join(f"{loss:.3f}" for loss in one["losses"]),
+            f"{one['apart']:.4f}",
+            " ".join(f"{loss:.4f}" for loss in one["held_out"].values()),
+            f"{one['peak_memory_bytes'] / 1e9:.2f} GB",
+        )
+        for way, found in figures.items()
+        for name, one in found.items()
+    ]
+    return markdown(("", "", "loss, step by step", "apart", "held-out loss", "memory"), rows)
 
 
 def backends_table(figures: dict[str, Any]) -> str:

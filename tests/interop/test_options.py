@@ -170,6 +170,16 @@ def test_axolotls_two_steps_of_one_warm_up_step_are_said() -> None:
     assert "warm-up" not in notes(2)
 
 
+@pytest.mark.parametrize("tool", TOOLS)
+def test_weights_in_4_bits_stay_trainable_without_a_gpu_or_that_is_said(tool: Tool) -> None:
+    run = handed(load_in_4bit=True, held_out=8)
+    found = written(tool, run)
+    note_what_is_otherwise(run, found)
+    said = "with a GPU" in " ".join(note.english() for note in found.notes)
+    scripted = "support_avx512bf16_for_cpu = False" in found.files.get("train.py", "")
+    assert said != scripted
+
+
 def test_processes_take_their_share_of_a_step_where_they_are_started_and_all_of_it_where_one_stands_for_them() -> (
     None
 ):

@@ -31,7 +31,9 @@ def _environment(settings: Settings, threads: str, more: dict[str, str]) -> dict
 
 
 @contextmanager
-def running_worker(settings: Settings, threads: str = "1", **more: str) -> Iterator[subprocess.Popen[bytes]]:
+def running_worker(
+    settings: Settings, threads: str = "1", *, application: str = "worker.parent.celery_app", **more: str
+) -> Iterator[subprocess.Popen[bytes]]:
     """`celery worker` on these settings; terminated, then killed, when the block ends. `threads` of a job, empty: its own; `more` for its
     environment."""
     command = [
@@ -39,7 +41,7 @@ def running_worker(settings: Settings, threads: str = "1", **more: str) -> Itera
         "-m",
         "celery",
         "-A",
-        "worker.parent.celery_app",
+        application,
         "worker",
         "--pool",
         "threads",

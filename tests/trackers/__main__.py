@@ -30,7 +30,8 @@ from tests.trackers.real_mlflow import PASSWORD, USER, RealMlflow, python_with_m
 
 EXPERIMENT = "Sales, 销售"
 CONVERSATIONS = 16
-SECONDS_AT_MOST = 300
+# Other work may keep the machine busy; nothing is measured.
+SECONDS_AT_MOST = 900
 FIGURES = {
     "loss": "train/loss",
     "learning_rate": "train/learning_rate",
@@ -94,9 +95,17 @@ def whole(studio: Studio, check: Any, base: Any, server: RealMlflow, wrong: list
 
 def killed_meanwhile(studio: Studio, check: Any, base: Any, server: RealMlflow, wrong: list[str]) -> None:
     run = start(studio, check, max_steps=400)
-    wait_until(lambda: (told(studio, run)["step"] or 0) > 0, timeout_seconds=240, what="the first figures")
+    wait_until(
+        lambda: (told(studio, run)["step"] or 0) > 0,
+        timeout_seconds=SECONDS_AT_MOST,
+        what="the first figures",
+    )
     server.kill()
-    wait_until(lambda: told(studio, run)["failures"] > 0, timeout_seconds=240, what="the server is missed")
+    wait_until(
+        lambda: told(studio, run)["failures"] > 0,
+        timeout_seconds=SECONDS_AT_MOST,
+        what="the server is missed",
+    )
     say(f"  told up to step {told(studio, run)['step']}: {told(studio, run)['detail']}")
     studio.wait_for(run["job"], "succeeded", SECONDS_AT_MOST)
     say("  the run has ended meanwhile; the server starts again")
@@ -106,10 +115,18 @@ def killed_meanwhile(studio: Studio, check: Any, base: Any, server: RealMlflow, 
 
 def hanging(studio: Studio, check: Any, base: Any, server: RealMlflow, wrong: list[str]) -> None:
     run = start(studio, check, max_steps=400)
-    wait_until(lambda: (told(studio, run)["step"] or 0) > 0, timeout_seconds=120, what="the first figures")
+    wait_until(
+        lambda: (told(studio, run)["step"] or 0) > 0,
+        timeout_seconds=SECONDS_AT_MOST,
+        what="the first figures",
+    )
     server.freeze()
     try:
-        wait_until(lambda: told(studio, run)["failures"] > 0, timeout_seconds=90, what="the server is missed")
+        wait_until(
+            lambda: told(studio, run)["failures"] > 0,
+            timeout_seconds=SECONDS_AT_MOST,
+            what="the server is missed",
+        )
         say(f"  told up to step {told(studio, run)['step']}: {told(studio, run)['detail']}")
         studio.wait_for(run["job"], "succeeded", SECONDS_AT_MOST)
     finally:
@@ -119,7 +136,11 @@ def hanging(studio: Studio, check: Any, base: Any, server: RealMlflow, wrong: li
 
 def paused(studio: Studio, check: Any, base: Any, server: RealMlflow, wrong: list[str]) -> None:
     run = start(studio, check, max_steps=400)
-    wait_until(lambda: (told(studio, run)["step"] or 0) > 0, timeout_seconds=120, what="the first figures")
+    wait_until(
+        lambda: (told(studio, run)["step"] or 0) > 0,
+        timeout_seconds=SECONDS_AT_MOST,
+        what="the first figures",
+    )
     studio.ok(studio.api.post(f"/api/v1/runs/{run['id']}/pause"))
     studio.wait_for(run["job"], "paused", SECONDS_AT_MOST)
     say(f"  paused after step {told(studio, run)['step']}")
@@ -133,7 +154,11 @@ def handed_over(
 ) -> None:
     """Whoever goes on finds the tracker's run and tells the rest."""
     run = start(studio, check, max_steps=400, save_steps=20)
-    wait_until(lambda: (told(studio, run)["step"] or 0) > 25, timeout_seconds=240, what="the first figures")
+    wait_until(
+        lambda: (told(studio, run)["step"] or 0) > 25,
+        timeout_seconds=SECONDS_AT_MOST,
+        what="the first figures",
+    )
     assert isinstance(studio, InThisProcess)
     psutil.Process(owner_of(studio, run["job"]["id"])).kill()
     workers.enter_context(running_worker(studio.settings))
@@ -143,10 +168,16 @@ def handed_over(
 
 def forgotten(studio: Studio, check: Any, base: Any, server: RealMlflow, wrong: list[str]) -> None:
     run = start(studio, check, max_steps=400)
-    wait_until(lambda: (told(studio, run)["step"] or 0) > 0, timeout_seconds=120, what="the first figures")
+    wait_until(
+        lambda: (told(studio, run)["step"] or 0) > 0,
+        timeout_seconds=SECONDS_AT_MOST,
+        what="the first figures",
+    )
     server.lose_database()
     wait_until(
-        lambda: "any more" in told(studio, run)["detail"], timeout_seconds=90, what="the run is missed"
+        lambda: "any more" in told(studio, run)["detail"],
+        timeout_seconds=SECONDS_AT_MOST,
+        what="the run is missed",
     )
     studio.wait_for(run["job"], "succeeded", SECONDS_AT_MOST)
     compare(studio, run, server, wrong, "FINISHED")
@@ -154,7 +185,11 @@ def forgotten(studio: Studio, check: Any, base: Any, server: RealMlflow, wrong: 
 
 def cancelled(studio: Studio, check: Any, base: Any, server: RealMlflow, wrong: list[str]) -> None:
     run = start(studio, check, max_steps=5000)
-    wait_until(lambda: (told(studio, run)["step"] or 0) > 0, timeout_seconds=240, what="the first figures")
+    wait_until(
+        lambda: (told(studio, run)["step"] or 0) > 0,
+        timeout_seconds=SECONDS_AT_MOST,
+        what="the first figures",
+    )
     studio.ok(studio.api.post(f"/api/v1/runs/{run['id']}/stop"))
     studio.wait_for(run["job"], "cancelled", SECONDS_AT_MOST)
     compare(studio, run, server, wrong, "KILLED")

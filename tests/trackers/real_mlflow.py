@@ -18,7 +18,7 @@ from tests.support.servers import free_port
 
 HERE = Path(__file__).parent
 REQUIREMENTS = HERE / "mlflow.txt"
-START_SECONDS = 180
+START_SECONDS = 600
 # MLflow tells nobody what is done with it.
 QUIETLY = {"MLFLOW_DISABLE_TELEMETRY": "true", "DO_NOT_TRACK": "true"}
 USER, PASSWORD = "admin", "long enough for it"
