@@ -53,14 +53,14 @@ _OF_THE_SYSTEM: Final = (RuntimeError, OSError, ImportError)
 _OF_RUST: Final = ("Exception", "SafetensorError")
 # A stack of C++ may stand below the line, and so may those of other threads.
 _LOOKED_AT_BYTES: Final = 2**15
-_LONGEST: Final = 300
+_LINE_CHARACTERS: Final = 300
 
 
 def told_in(printed: str) -> str | None:
     """The line of a process's last words that says it; None where none does."""
     for line in reversed(printed[-_LOOKED_AT_BYTES:].splitlines()):
         if _SAID.search(line):
-            return line.strip().rstrip(".")[:_LONGEST]
+            return line.strip().rstrip(".")[:_LINE_CHARACTERS]
     return None
 
 

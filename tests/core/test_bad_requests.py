@@ -77,12 +77,10 @@ def test_a_wrong_field_is_named_in_both_languages(
         assert expected in refused(answer)
 
 
-# Fields that no person types: numbers and choices that pages send along.
+# What pages send along: numbers, choices of a list, the way back.
 SENT_ALONG = {
-    *("action", "after", "back", "before", "offset", "only", "page", "person", "same_as", "scope", "sort", "version"),
-    # Chosen from lists.
-    *("mapping", "conversation", "order", "field", "side", "text", "question", "answer", "system", "id", "parent"),
-    *("only_column", "run_id", "suite"),
+    *("action", "back", "mapping", "scope", "version"),
+    *("conversation", "order", "field", "side", "text", "question", "answer", "system", "id", "parent", "only_column"),
 }  # fmt: skip
 
 

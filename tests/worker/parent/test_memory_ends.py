@@ -72,9 +72,15 @@ def says_so(outcome: _Outcome, kind: JobKind) -> str:
     return words
 
 
-@pytest.mark.parametrize("megabytes", [LITTLE, MORE])
 @pytest.mark.parametrize(
-    "kind", [JobKind.TRAIN, JobKind.EVALUATE, JobKind.EXPORT, JobKind.PREPARE_BASE_MODEL]
+    ("kind", "megabytes"),
+    [
+        (JobKind.TRAIN, LITTLE),
+        (JobKind.TRAIN, MORE),
+        (JobKind.EVALUATE, LITTLE),
+        (JobKind.EXPORT, LITTLE),
+        (JobKind.PREPARE_BASE_MODEL, LITTLE),
+    ],
 )
 def test_what_cannot_be_loaded_for_want_of_memory_is_no_crash(
     app: FastAPI, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: JobKind, megabytes: int

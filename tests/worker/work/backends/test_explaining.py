@@ -40,8 +40,6 @@ OTHERS = "  traceback : Signal 15 (SIGTERM) received by PID 70"
         (["what():  std::bad_alloc", "Fatal Python error"], -6, "out_of_memory", "ran out of memory (what():  std::bad_alloc)"),
         (["cannot allocate memory for thread-local data: ABORT"], 127, "out_of_memory", "ran out of memory (cannot allocate"),
         (["OpenBLAS error: Memory allocation still failed after 10 retries, giving up."], 1, "out_of_memory", "(OpenBLAS error"),
-        # Somebody ended it, whatever it had met before.
-        (["MemoryError", "step 4"], -15, "died", "ended from outside (signal SIGTERM)"),
         (["OSError: [Errno 28] No space left on device"], 1, "disk_full", "filled up while Axolotl trained"),
         (["OSError: [Errno 122] Disk quota exceeded"], 1, "disk_full", "filled up while Axolotl trained"),
         (TORCH_ON_A_FULL_DISK, 1, "disk_full", "filled up while Axolotl trained"),
@@ -64,7 +62,10 @@ def test_the_reason_is_found_in_what_was_printed(
     assert failed.again is None
 
 
-@pytest.mark.parametrize(("printed", "exit_code"), [(["step 4"], -9), ([*LAUNCHER, KILLED_BELOW], 1)])
+@pytest.mark.parametrize(
+    ("printed", "exit_code"),
+    [(["step 4"], -9), (["MemoryError", "step 4"], -9), ([*LAUNCHER, KILLED_BELOW], 1)],
+)
 def test_a_killed_tool_is_told_from_one_that_took_too_much_memory_by_what_the_kernel_counts(
     printed: list[str], exit_code: int
 ) -> None:
