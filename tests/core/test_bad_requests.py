@@ -104,7 +104,7 @@ def test_every_field_that_a_person_types_into_a_page_has_the_name_that_stands_be
         while waiting:
             dependant = waiting.pop()
             waiting += dependant.dependencies
-            fields = [*dependant.body_params, *dependant.query_params]
+            fields = dependant.body_params
             unnamed |= {
                 (route.path, one.alias)
                 for one in fields

@@ -79,7 +79,6 @@ def says_so(outcome: _Outcome, kind: JobKind) -> str:
         (JobKind.TRAIN, MORE),
         (JobKind.EVALUATE, LITTLE),
         (JobKind.EXPORT, LITTLE),
-        (JobKind.PREPARE_BASE_MODEL, LITTLE),
     ],
 )
 def test_what_cannot_be_loaded_for_want_of_memory_is_no_crash(
