@@ -88,18 +88,21 @@ class WrongValue(ValueError):
         self.sentence = Sentence.of(template, **values)
 
 
-def wrong_fields(errors: Sequence[Mapping[str, Any]], *, called: str | None = None) -> list[WrongField]:
+def wrong_fields(
+    errors: Sequence[Mapping[str, Any]], *, called: str | None = None, labels: Mapping[str, str] | None = None
+) -> list[WrongField]:
     """One entry a field of a validation error's `errors()`, in their order.
 
     A field that may be one of several types brings an error for each of them; the first is enough.
-    `called` is what the sentences call the field where readers know it by another name.
+    `called` is what the sentences call the field where readers know it by another name, `labels` what they call each of several.
     """
     found: dict[str, WrongField] = {}
     for error in errors:
         name = _name(error)
         if name not in found:
-            template, values = _sentence(error, called or name)
-            values.setdefault("field", called or name or "JSON")
+            known_as = called or (labels or {}).get(name) or name
+            template, values = _sentence(error, known_as)
+            values.setdefault("field", known_as or "JSON")
             found[name] = WrongField(name, Sentence.of(template, **values))
     return list(found.values())
 

@@ -1,7 +1,7 @@
 """Everything that needs torch, and the Celery worker that supervises it.
 
-`parent/` owns queue and database, `work/` does what jobs ask for. Both judge processes that were killed, by `exits` and `memory_kills`, or
-stand still, by their `effort`.
+`parent/` owns queue and database, `work/` does what jobs ask for. Both judge processes that were killed, by `exits` and `memory_kills`,
+that got no memory, by `want_of_memory`, or that stand still, by their `effort`.
 """
 
 import os

@@ -20,6 +20,7 @@ from app.core.settings import Settings
 from app.core.slow_work import apart
 from app.core.templating import render, see
 from app.core.web import AppEngine, AppSettings, Db, base_url
+from app.sentences import N_
 
 router = Router(include_in_schema=False)
 _PATH: Final = "/account"
@@ -41,7 +42,7 @@ def create_token(
     actor: CurrentActor,
     name: Annotated[str, Form()] = "",
     scope: Annotated[Scope, Form()] = Scope.READ,
-    days: Annotated[int, Form(ge=1, le=3650)] = 90,
+    days: Annotated[int, Form(ge=1, le=3650, title=N_("Valid for"))] = 90,
 ) -> Response:
     """Make a token; the page shows its secret once."""
     try:

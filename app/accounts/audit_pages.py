@@ -14,6 +14,7 @@ from app.accounts.service import list_users
 from app.core.routing import Router
 from app.core.templating import render
 from app.core.web import Db
+from app.sentences import N_
 
 router = Router(prefix="/audit", include_in_schema=False)
 # Where the page of a subject is; those of other kinds have none.
@@ -32,7 +33,7 @@ def audit_page(
     session: Db,
     person: Annotated[str, Query(max_length=80)] = "",
     action: Annotated[str, Query(max_length=60)] = "",
-    subject: Annotated[str, Query(max_length=120)] = "",
+    subject: Annotated[str, Query(max_length=120, title=N_("Object"))] = "",
     before: Annotated[int | None, Query(ge=1, le=2**62)] = None,
 ) -> HTMLResponse:
     """Who did what, the newest first."""

@@ -1,6 +1,6 @@
 """Pages of base models: the list with its live states, adding one, trying again."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 from fastapi import Form, Request, Response
 from fastapi.responses import RedirectResponse
@@ -22,6 +22,8 @@ from app.sentences import N_
 
 router = Router(prefix="/base-models", include_in_schema=False)
 _EMPTY_FORM = {"source": "hub", "reference": "", "name": "", "revision": ""}
+# As the form calls it.
+_LABELS: Final = {"reference": N_("Hub id or folder")}
 
 
 def _context(session: Db, settings: Settings) -> dict[str, Any]:
@@ -73,7 +75,7 @@ def add(
     except (Invalid, Conflict) as error:
         form = {"source": source, "reference": reference, "name": name, "revision": revision}
         context = _context(session, settings)
-        context |= {"form": form, "errors": {error.field or "reference": error.translated()}}
+        context |= {"form": form, "errors": {error.field or "reference": error.on_form(_LABELS)}}
         return render(request, "base_models/page.html", context, status=error.status)
     return RedirectResponse("/base-models", status_code=303)
 

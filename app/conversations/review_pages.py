@@ -15,6 +15,7 @@ from app.core.errors import Conflict, StudioError
 from app.core.i18n import gettext
 from app.core.routing import Router
 from app.core.templating import is_htmx, toast
+from app.sentences import N_
 
 router = Router(include_in_schema=False)
 
@@ -26,7 +27,7 @@ def review(
     actor: CurrentActor,
     version: Version,
     state: Annotated[ReviewState, Form()],
-    reason: Annotated[str, Form(max_length=2000)] = "",
+    reason: Annotated[str, Form(max_length=2000, title=N_("Reason"))] = "",
 ) -> Response:
     """Hand in, discard, approve, send back with a reason, reopen. Without the permission to review one may do the first two
     and take them back."""

@@ -3,10 +3,11 @@
 Raised by services; turned into problem JSON (RFC 9457) or a page at the edge, in the reader's language.
 """
 
+from collections.abc import Mapping
 from http import HTTPStatus
 from typing import ClassVar, NotRequired, TypedDict
 
-from app.core.i18n import say
+from app.core.i18n import gettext, say
 from app.sentences import FailureCode, Sentence, SentenceError, sentence_of
 
 
@@ -53,6 +54,18 @@ class StudioError(SentenceError):
     def translated(self) -> str:
         """The sentence in the current locale."""
         return say(self.sentence)
+
+    def relabelled(self, labels: Mapping[str, str]) -> Sentence:
+        """The sentence, its field called as people read it beside the form's, in the current locale. `labels`: English, by field."""
+        values = self.sentence.values
+        label = labels.get(self.field or "")
+        if label is None or values.get("field") != self.field:
+            return self.sentence
+        return Sentence(self.sentence.template, {**values, "field": gettext(label)})
+
+    def on_form(self, labels: Mapping[str, str]) -> str:
+        """That in the current locale."""
+        return say(self.relabelled(labels))
 
 
 class NotFound(StudioError):

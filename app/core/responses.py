@@ -19,6 +19,7 @@ from app.core.i18n import gettext, say
 from app.core.logging import get_logger
 from app.core.outages import BUSY, brief, outage_sentence
 from app.core.pages_above import is_opened, page_above
+from app.core.routing import DeclaredRoute
 from app.core.storage import DISK_FULL, DISK_PROTECTED
 from app.core.templating import is_htmx, render
 from app.core.unstorable import UNSTORABLE, UNSTORABLE_ERRORS
@@ -65,7 +66,11 @@ def problem(
 
 def wants_json(request: Request) -> bool:
     """REST and htmx get problem JSON; a browser's own navigation gets a page."""
-    return request.url.path.startswith(("/api/", "/v1/")) or is_htmx(request)
+    return _is_rest(request) or is_htmx(request)
+
+
+def _is_rest(request: Request) -> bool:
+    return request.url.path.startswith(("/api/", "/v1/"))
 
 
 def failure(
@@ -133,12 +138,26 @@ def _validation_error(request: Request, error: Exception) -> Response:
     if not wants_json(request) and all(wrong["loc"][:1] == ("path",) for wrong in error.errors()):
         # For whoever typed it an address with a word for a number is one that does not exist.
         return failure(request, HTTPStatus.NOT_FOUND, gettext(_STATUS_MESSAGES[HTTPStatus.NOT_FOUND]))
+    labels = {} if _is_rest(request) else _labels(request)
     details: list[ErrorDetail] = [
         {"field": wrong.field, "message": say(wrong.sentence)}
-        for wrong in wrong_fields(error.errors()[:_WRONG_FIELDS])
+        for wrong in wrong_fields(error.errors()[:_WRONG_FIELDS], labels=labels)
     ]
     text = " ".join(item["message"] for item in details)
     return failure(request, HTTPStatus.UNPROCESSABLE_ENTITY, text, details=details)
+
+
+def _labels(request: Request) -> dict[str, str]:
+    """What people read beside the fields of the form that they sent: the titles of what its route takes."""
+    titles: dict[str, str] = {}
+    route = request.scope["route"]
+    waiting = [(route.made_for(request.app) if isinstance(route, DeclaredRoute) else route).dependant]
+    while waiting:
+        dependant = waiting.pop()
+        waiting += dependant.dependencies
+        fields = [*dependant.body_params, *dependant.query_params]
+        titles |= {one.alias: gettext(title) for one in fields if (title := one.field_info.title)}
+    return titles
 
 
 def _http_exception(request: Request, error: Exception) -> Response:

@@ -159,7 +159,7 @@ def review(
     state: Annotated[ReviewState, Form()],
     scope: Annotated[str, Form(pattern="^(selected|drafts)$")] = "selected",
     ids: Annotated[list[int] | None, Form()] = None,
-    reason: Annotated[str, Form(max_length=2000)] = "",
+    reason: Annotated[str, Form(max_length=2000, title=N_("Reason"))] = "",
     page: Annotated[int, Query(ge=1, le=100_000)] = 1,
 ) -> Response:
     """Approve or send back several conversations: the ticked ones, or all that nobody has decided on."""

@@ -22,6 +22,7 @@ from app.runs.lineage import lineage_of
 from app.runs.service import list_runs, require_run
 from app.scoring.scores import DIMENSIONS, FORMULAS
 from app.scoring.suites import built_in_suites
+from app.sentences import N_
 
 router = Router(include_in_schema=False)
 
@@ -52,8 +53,8 @@ def start_evaluation(
     actor: CurrentActor,
     run_id: Annotated[int, Form()],
     suite: Annotated[str, Form()],
-    max_cases: Annotated[int | None, Form(ge=1, le=100_000)] = None,
-    max_minutes: Annotated[float | None, Form(gt=0, le=24 * 60)] = None,
+    max_cases: Annotated[int | None, Form(ge=1, le=100_000, title=N_("Cases at most"))] = None,
+    max_minutes: Annotated[float | None, Form(gt=0, le=24 * 60, title=N_("Minutes at most"))] = None,
 ) -> Response:
     """Judge a finished run on a suite; pressing twice leads to the same evaluation."""
     run = require_run(session, run_id)

@@ -19,7 +19,7 @@ from app.sentences import N_, FailureCode
 ENDPOINT: Final = "HF_ENDPOINT"
 _USUAL: Final = "https://huggingface.co"
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,95}/[A-Za-z0-9_][A-Za-z0-9._-]{0,95}")
-_WRONG_NAME: Final = N_("repository: “%(name)s” is not a hub id: write owner/name.")
+_WRONG_NAME: Final = N_("%(field)s: “%(name)s” is not a hub id: write owner/name.")
 
 
 class HubFailed(StudioError):

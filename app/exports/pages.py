@@ -8,7 +8,7 @@ from starlette.datastructures import FormData
 
 from app.accounts.access import CurrentActor, needs
 from app.accounts.permissions import Permission
-from app.core.errors import NotFound
+from app.core.errors import Invalid, NotFound
 from app.core.i18n import gettext
 from app.core.routing import Router
 from app.core.templating import is_htmx, render, see, toast
@@ -103,7 +103,12 @@ def push_export(
 ) -> Response:
     """Push its files to `repository` on the hub; only with `public` may everybody see them."""
     export, private = _own(session, run_id, export_id), "public" not in posted
-    pushing.start_push(session, settings, actor, export, str(posted.get("repository", "")), private=private)
+    try:
+        pushing.start_push(
+            session, settings, actor, export, str(posted.get("repository", "")), private=private
+        )
+    except Invalid as error:
+        raise Invalid(error.relabelled({"repository": N_("Repository")}), field=error.field) from error
     return _part(request, session, run_id, _PUSHED)
 
 

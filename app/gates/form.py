@@ -3,14 +3,22 @@
 import shlex
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 from fastapi import Depends, Query
 
 from app.core.errors import StudioError
 from app.gates.limits import GateRequest, read_request
+from app.sentences import N_
 
 # Longer ones belong into a script.
+# As the pages call the fields.
+_LABELS: Final = {
+    "min": N_("At least"),
+    "max": N_("At most"),
+    "against": N_("Not worse than"),
+    "tolerance": N_("How much worse it may be"),
+}
 Lines = Annotated[str, Query(max_length=4000)]
 
 
@@ -40,7 +48,7 @@ class Typed:
                 command = _command(what, asked)
                 found = judge(asked)
             except StudioError as refusal:
-                error, field = refusal.translated(), refusal.field
+                error, field = refusal.on_form(_LABELS), refusal.field
         return {
             "values": values,
             "gate": found,

@@ -27,9 +27,11 @@ from app.imports.sending import Door, Sent
 from app.interchange import ImportLimits, Source
 from app.interchange.mapping.sample import Sample
 from app.interchange.mapping.trying import Trial, Upload
+from app.sentences import N_
 
 router = Router(include_in_schema=False)
 _PATH: Final = "/datasets/{dataset_id}/import/mapping/{token}"
+KeptName = Annotated[str, Form(max_length=80, title=N_("Keep this mapping as"))]
 
 
 @dataclass(frozen=True)
@@ -121,7 +123,7 @@ def preview_mapping(
     dataset_id: int,
     token: str,
     chosen: ChosenMapping,
-    name: Annotated[str, Form(max_length=80)] = "",
+    name: KeptName = "",
 ) -> HTMLResponse:
     """The form after a choice, and the dialogues that come of it. Nothing is stored."""
     step = _look(storage, actor, dataset_id, token, _limits(settings), chosen.document, chosen.shown)
@@ -141,7 +143,7 @@ def import_by_mapping(
     token: str,
     chosen: ChosenMapping,
     options: Asking,
-    name: Annotated[str, Form(max_length=80)] = "",
+    name: KeptName = "",
 ) -> Response:
     """Import the staged file by this mapping, which is kept when it has a name."""
     mapping = chosen.mapping()

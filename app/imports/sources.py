@@ -57,11 +57,20 @@ class ToldSource:
         ] = None,
         dataset_info_entry: Annotated[
             str,
-            Form(max_length=200, description="The entry that describes the file; else chosen by file name."),
+            Form(
+                max_length=200,
+                title=N_("Entry of dataset_info.json"),
+                description="The entry that describes the file; else chosen by file name.",
+            ),
         ] = "",
         mask: Annotated[SourceMask, Form(description="What the source trained.")] = "file",
         train_field: Annotated[
-            str, Form(max_length=80, description="The field of a message that tells whether it is trained.")
+            str,
+            Form(
+                max_length=80,
+                title=N_("Another name of the train flag"),
+                description="The field of a message that tells whether it is trained.",
+            ),
         ] = "",
         encoding: Annotated[
             Encoding, Form(description="The encoding of the file; recognised, and told, unless it is given.")

@@ -19,7 +19,7 @@ from app.interchange.files.csv_records import read_table
 from app.interchange.files.encodings import Encoding, seekable
 from app.interchange.files.json_records import Record
 from app.interchange.files.limits import ImportLimits
-from app.interchange.files.opening import Beginning, Frame, Opening, Records, raw_records
+from app.interchange.files.opening import Beginning, Frame, Opening, Records, nothing_needed, raw_records
 from app.interchange.files.sheets import is_workbook
 from app.interchange.files.tables import Table
 from app.interchange.mapping.dialogues import MappedRecord, map_records
@@ -248,7 +248,7 @@ class _Reader:
     def _opened(self, content: Records | Table, layout: Layout | None) -> _Opened:
         columns, mapping = self._source.columns, self._source.mapping
         if mapping:
-            return self._mapped(raw_records(content, mapping.columns), content.kind, mapping)
+            return self._mapped(raw_records(content, mapping.needs), content.kind, mapping)
         if isinstance(content, Records):
             name = None if content.kind == "json" else content.kind
             content = replace(content, records=map(_as_object, content.records))
@@ -287,7 +287,7 @@ class _Reader:
         suggestion = None if is_known else suggest(values)
         if suggestion is not None and suggestion.certain:
             note = LineNote.of(say_of_mapping.RECOGNISED, layout=shown(suggestion.spoken, 120))
-            records = raw_records(content, suggestion.mapping.columns)
+            records = raw_records(content, suggestion.mapping.needs)
             return self._mapped(records, name or "messages", suggestion.mapping, note)
         if refusal is not None:
             raise refusal
@@ -313,5 +313,5 @@ def _peek(content: Records | Table, count: int) -> tuple[list[Record | LineProbl
         first = list(islice(content.records, count))
         return first, replace(content, records=chain(first, content.records))
     rows = list(islice(content.rows, count))
-    named = list(raw_records(replace(content, rows=iter(rows)), read=()))
+    named = list(raw_records(replace(content, rows=iter(rows)), nothing_needed))
     return named, replace(content, rows=chain(rows, content.rows))

@@ -139,7 +139,7 @@ def parse_wish(text: str) -> str:
     wish = text.strip().lower() or ANY
     if not _WISH.fullmatch(wish):
         raise Invalid(
-            N_("device: “%(value)s” is none. Use any, cpu, cuda, or one GPU such as cuda:1."),
+            N_("%(field)s: “%(value)s” is none. Use any, cpu, cuda, or one GPU such as cuda:1."),
             field="device",
             value=text[:40],
         )

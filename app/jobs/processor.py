@@ -1,6 +1,8 @@
-"""What this machine's processor has for work, told without loading torch: memory within a container's limit, cores, units for bf16."""
+"""What this machine's processor has for work, told without loading torch: memory within the limits of container and process,
+cores, units for bf16."""
 
 import os
+import resource
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -26,7 +28,7 @@ class Processor:
 def this_processor() -> Processor:
     """As it is now."""
     found = psutil.virtual_memory()
-    total = min([found.total, *_container_limits()])
+    total = min([found.total, *_container_limits(), *_own_limits()])
     # What others hold of a limited container is not told apart from its own.
     return Processor(total, min(found.available, total), len(os.sched_getaffinity(0)), _has_bf16())
 
@@ -41,6 +43,12 @@ def _container_limits() -> list[int]:
         if text.isdigit():
             limits.append(int(text))
     return limits
+
+
+def _own_limits() -> list[int]:
+    """What this process, and so what it starts, may address (ulimit -v)."""
+    soft = [resource.getrlimit(one)[0] for one in (resource.RLIMIT_AS, resource.RLIMIT_DATA)]
+    return [limit for limit in soft if limit != resource.RLIM_INFINITY]
 
 
 @cache

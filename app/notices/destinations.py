@@ -50,7 +50,7 @@ def read_destination(url: str, settings: Settings) -> Destination:
     if parts.scheme not in ("http", "https") or not host or parts.username or len(url) > _LONGEST:
         raise Invalid(
             N_(
-                "url: write a whole address, such as https://ci.example.com/hooks/studio, without a user name."
+                "%(field)s: write a whole address, such as https://ci.example.com/hooks/studio, without a user name."
             ),
             field="url",
         )
@@ -58,7 +58,7 @@ def read_destination(url: str, settings: Settings) -> Destination:
     if not any(_names(entry, host, port) for entry in settings.webhook_hosts):
         raise Invalid(
             N_(
-                "url: the host %(host)s is not allowed. Whoever runs the server names it in %(setting)s, for web and workers."
+                "%(field)s: the host %(host)s is not allowed. Whoever runs the server names it in %(setting)s, for web and workers."
             ),
             field="url",
             host=host,

@@ -29,7 +29,7 @@ def check_secret(secret: str) -> str:
     if found is None or not _LEAST_BYTES <= len(found) <= _MOST_BYTES:
         raise Invalid(
             N_(
-                "secret: write whsec_ and 24 to 64 bytes in base64, or leave it empty and one is made: the receiver needs it."
+                "%(field)s: write whsec_ and 24 to 64 bytes in base64, or leave it empty and one is made: the receiver needs it."
             ),
             field="secret",
         )

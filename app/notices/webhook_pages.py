@@ -22,10 +22,20 @@ from app.notices.formats import FORMAT_WORDS
 from app.notices.messages import EVENT_WORDS, OFFERED, Event
 from app.notices.models import Format
 from app.notices.schemas import DeliveryOut, WebhookRequest
+from app.sentences import N_
 
 router = Router(prefix="/webhooks", include_in_schema=False)
 _PATH: Final = "/webhooks"
 _SHOWN: Final = 10
+# As the form calls its fields, and those of a gate that a message tells of.
+_LABELS: Final = {
+    "url": N_("Address"),
+    "events": N_("Events"),
+    "secret": N_("Secret"),
+    "min": N_("Gate: at least"),
+    "max": N_("Gate: at most"),
+    "against": N_("Gate: no worse than"),
+}
 _EMPTY: Final = {
     "url": "",
     "secret": "",
@@ -52,7 +62,7 @@ def _page(
     context: dict[str, Any] = {
         "webhooks": [(one, _newest(session, one.id or 0)) for one in found],
         "made": shown_once.shown(request),
-        "errors": {error.field or "url": error.translated()} if error else {},
+        "errors": {error.field or "url": error.on_form(_LABELS)} if error else {},
         "values": values or _EMPTY,
         "events": [event.value for event in OFFERED if event is not Event.GATE_JUDGED]
         if events is None

@@ -22,7 +22,7 @@ def add_webhook(session: Session, actor: Actor, settings: Settings, asked: Webho
     events = [event.value for event in OFFERED if event in asked.events]
     if not events or len(events) != len(set(asked.events)):
         raise Invalid(
-            N_("events: choose some of %(names)s."),
+            N_("%(field)s: choose some of %(names)s."),
             field="events",
             names=", ".join(event.value for event in OFFERED),
         )

@@ -27,6 +27,7 @@ from app.core.templating import is_htmx, render
 from app.core.web import AppSettings, Db
 from app.jobs.models import Job
 from app.previews.answer import bring_context, option_name
+from app.sentences import N_
 
 router = Router(prefix="/mask-models", include_in_schema=False)
 _FOLDER: Final = re.compile(r"[/~.\\]|[A-Za-z]:\\")
@@ -34,6 +35,8 @@ _FOLDER: Final = re.compile(r"[/~.\\]|[A-Za-z]:\\")
 _BACK: Final = re.compile(
     r"/(conversations|dataset-versions|mask-checks)/\d+/[\x21-\x5b\x5d-\x7e]*", re.ASCII
 )
+_FIELD: Final = N_("Hub id or folder")
+_LABELS: Final = {"reference": _FIELD}
 
 
 @dataclass
@@ -59,7 +62,7 @@ def bring(
     session: Db,
     settings: AppSettings,
     actor: CurrentActor,
-    reference: Annotated[str, Form(max_length=600)] = "",
+    reference: Annotated[str, Form(max_length=600, title=_FIELD)] = "",
     back: Annotated[str, Form(max_length=8000)] = "",
 ) -> Response:
     """Register the model and fetch its tokenizer; a mistake comes back beside the field."""
@@ -70,7 +73,7 @@ def bring(
     except (Invalid, Conflict) as error:
         if not is_htmx(request):
             raise
-        return _answer(request, session, Brought(reference, error.translated(), status=error.status))
+        return _answer(request, session, Brought(reference, error.on_form(_LABELS), status=error.status))
     promise_tokenizer(session, model, actor)
     if not is_htmx(request):
         return _back(back if _BACK.fullmatch(back) else "/datasets", model)

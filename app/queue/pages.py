@@ -101,7 +101,7 @@ def pause_queue(
     request: Request,
     session: Db,
     actor: CurrentActor,
-    reason: Annotated[str, Form(max_length=REASON_LENGTH)] = "",
+    reason: Annotated[str, Form(max_length=REASON_LENGTH, title=N_("Reason, for those who wait"))] = "",
 ) -> Response:
     """Let no new work start."""
     order.pause(session, actor, reason)

@@ -13,6 +13,7 @@ from app.core.settings import Settings
 from app.datasets import service
 from app.main import create_app
 from tests.support.people import Person, make_person, problem_of, visible_text
+from tests.support.routes import all_routes
 
 HUGE = 10**25
 
@@ -74,6 +75,42 @@ def test_a_wrong_field_is_named_in_both_languages(
     for locale, expected in (("en", english), ("zh-CN", chinese)):
         answer = annotator.api.post("/api/v1/datasets", json=body, headers={"Accept-Language": locale})
         assert expected in refused(answer)
+
+
+# What pages send along: numbers, choices of a list, the way back.
+SENT_ALONG = {
+    *("action", "back", "mapping", "scope", "version"),
+    *("conversation", "order", "field", "side", "text", "question", "answer", "system", "id", "parent", "only_column"),
+}  # fmt: skip
+
+
+def test_a_page_calls_a_wrong_field_as_its_form_does_and_programs_get_its_own_name(person: Person) -> None:
+    wrong = {"run_id": "1", "suite": "sales-en", "max_cases": "many", "max_minutes": "0"}
+    words = visible_text(person.browser.post("/evaluations", data=wrong).text)
+    assert "Cases at most must be a whole number. Minutes at most must be more than 0." in words
+    part = person.browser.post("/evaluations", data=wrong, headers={"HX-Request": "true"})
+    assert "Cases at most must be a whole number." in problem_of(part)
+    chinese = person.browser.post("/evaluations", data=wrong, headers={"Accept-Language": "zh-CN"}).text
+    assert "max_cases" not in visible_text(chinese)
+    assert "最多题目数 必须是整数" in visible_text(chinese)
+
+
+def test_every_field_that_a_person_types_into_a_page_has_the_name_that_stands_beside_it(
+    person: Person,
+) -> None:
+    unnamed = set()
+    for _verb, route in all_routes(person.browser.app):  # type: ignore[attr-defined]
+        waiting = [] if route.include_in_schema else [route.dependant]
+        while waiting:
+            dependant = waiting.pop()
+            waiting += dependant.dependencies
+            fields = dependant.body_params
+            unnamed |= {
+                (route.path, one.alias)
+                for one in fields
+                if one.field_info.metadata and not one.field_info.title
+            }
+    assert {(path, name) for path, name in unnamed if name not in SENT_ALONG} == set()
 
 
 def test_wrong_addresses_and_files_are_named_too(annotator: Person, settings: Settings) -> None:

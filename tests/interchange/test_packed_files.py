@@ -133,6 +133,36 @@ def test_a_formula_without_a_value_refuses_the_row_whose_mapping_reads_its_colum
         assert len([one for one in items if isinstance(one, ParsedConversation)]) == 4 - len(refused)
 
 
+def test_a_row_that_its_mapping_leaves_out_is_not_refused_for_a_formula_that_nobody_reads() -> None:
+    """By the filter, or as a turn of a side that is left out; what tells that has to be there."""
+    data = workbook(
+        ["call", "kind", "who", "words"],
+        ["1", "call", "Ann", "Price?"],
+        ["1", "call", "Bo", "Three."],
+        ["1", "note", "Bo", "=1+1"],  # 4: filtered out
+        ["1", "call", "Menu", "=1+1"],  # 5: a side that is left out
+        ["=2", "note", "=3", "=1+1"],  # 6: filtered out, whatever it lacks
+        ["2", "=1", "Ann", "Size?"],  # 7: nobody knows whether it is filtered out
+        ["2", "call", "=1", "Ten."],  # 8: nobody knows whose it is
+        ["3", "call", "Ann", "=1"],  # 9: wanted
+    )
+    mapping = DialogueMapping(
+        turns="rows",
+        conversation="call",
+        side="who",
+        text="words",
+        sides={"Ann": "user", "Bo": "assistant", "Menu": "left_out"},
+        others="left_out",
+        only_column="kind",
+        only_values=("call",),
+    )
+    items = list(read_conversations(io.BytesIO(data), filename="a.xlsx", source=Source(mapping=mapping)))
+    refused = [(one.line, one.code) for one in items if isinstance(one, LineProblem)]
+    assert refused == [(line, "formula_unsaved") for line in (7, 8, 9)]
+    (taken,) = [one.conversation for one in items if isinstance(one, ParsedConversation)]
+    assert [one["content"] for one in taken["messages"]] == ["Price?", "Three."]
+
+
 def test_a_formula_without_a_value_is_no_hindrance_to_the_mapping_step_nor_to_a_mapping_that_is_certain() -> (
     None
 ):

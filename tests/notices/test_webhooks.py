@@ -180,6 +180,14 @@ def test_the_form_keeps_what_was_typed_and_shows_the_secret_once(admin: Person, 
     assert refused.status_code == 422
     assert "evil.example.org is not allowed" in visible_text(refused.text)
     assert 'value="https://evil.example.org/"' in refused.text
+    assert "Address: the host evil.example.org is not allowed" in visible_text(refused.text)
+    chinese = admin.browser.post("/webhooks", data=typed, headers={"Accept-Language": "zh-CN"})
+    assert "地址：主机 evil.example.org 未被允许" in visible_text(chinese.text)
+    assert "url：" not in chinese.text
+    gate = {"url": "http://localhost/", "events": ["gate.judged"], "gate_min": "loss"}
+    assert "Gate: at least wants metric=value with a number" in visible_text(
+        admin.browser.post("/webhooks", data=gate).text
+    )
     for wrong in ({"events": []}, {"secret": "short"}, {"events": ["gate.judged"]}):
         assert (
             admin.browser.post("/webhooks", data={**typed, "url": "http://localhost/", **wrong}).status_code

@@ -36,6 +36,7 @@ from tests.support.training import (
     ask_for_check,
     make_check,
     make_model,
+    make_queued_check,
     make_run,
     make_version,
     report,
@@ -138,14 +139,7 @@ def test_a_refused_start_leaves_nothing_behind(
 
 def test_an_unfinished_or_failed_check_starts_nothing(engine: Engine, storage: Storage) -> None:
     with transaction(engine) as session:
-        version, model = make_version(session, storage), make_model(session)
-        check, job = ask_for_check(
-            session,
-            storage,
-            dataset_version_id=version.id or 0,
-            base_model_id=model.id or 0,
-            settings=MaskSettings(),
-        )
+        check, job = make_queued_check(session, storage)
         with pytest.raises(Conflict, match="still running"):
             start(session, check)
         claim = jobs.claim(session, job.id or 0, owner="w", lease_seconds=30)

@@ -1,5 +1,6 @@
 """What a run needs, made without a worker: a frozen version, a ready model, a finished mask check, events."""
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -183,18 +184,27 @@ def finish_check(session: Session, check: MaskCheck, *, green: bool = True) -> N
     session.flush()
 
 
+def make_queued_check(
+    session: Session,
+    storage: Storage,
+    *,
+    conversations: int = 12,
+    settings: MaskSettings | None = None,
+    model_folder: Path | None = None,
+) -> tuple[MaskCheck, Job]:
+    """A mask check that nobody has begun, of a new version for a new model."""
+    version, model = make_version(session, storage, conversations=conversations), make_model(session)
+    model.path = str(model_folder or model.path)
+    ids = {"dataset_version_id": version.id or 0, "base_model_id": model.id or 0}
+    return ask_for_check(session, storage, **ids, settings=settings or MaskSettings())
+
+
 def make_check(
     session: Session, storage: Storage, *, green: bool = True, conversations: int = 12
 ) -> MaskCheck:
     """A finished mask check with its version and model."""
-    version, model = make_version(session, storage, conversations=conversations), make_model(session)
-    check, _job = ask_for_check(
-        session,
-        storage,
-        dataset_version_id=version.id or 0,
-        base_model_id=model.id or 0,
-        settings=MaskSettings(max_length=2048),
-    )
+    settings = MaskSettings(max_length=2048)
+    check, _job = make_queued_check(session, storage, conversations=conversations, settings=settings)
     finish_check(session, check, green=green)
     return check
 

@@ -5,7 +5,8 @@ from typing import Final
 
 from app.jobs.models import JobKind
 from app.sentences import N_, Failure, FailureCode, Sentence
-from worker.exits import Exit, Words, judge
+from worker.exits import Exit, Words, judge, refused_memory
+from worker.want_of_memory import RAN_OUT, TRAINING_RAN_OUT
 
 KILLED: Final = N_(
     "The process was killed (signal %(signal)s). Often that is the machine's memory running out: try again when less runs beside it."
@@ -39,17 +40,22 @@ HANGS_AGAIN: Final = N_(
     "from the newest checkpoint if there is one."
 )
 
-_WORDS: Final = Words(MEMORY, KILLED, FROM_OUTSIDE, AGAIN, CRASHED)
-_OF_TRAINING: Final = replace(_WORDS, memory=TRAINING_MEMORY, perhaps_memory=TRAINING_KILLED)
+_WORDS: Final = Words(MEMORY, KILLED, FROM_OUTSIDE, AGAIN, CRASHED, RAN_OUT)
+_OF_TRAINING: Final = replace(
+    _WORDS, memory=TRAINING_MEMORY, perhaps_memory=TRAINING_KILLED, refused=TRAINING_RAN_OUT
+)
 
 
-def judge_exit(code: int, kind: JobKind, *, for_memory: bool | None) -> Exit:
-    """Of a child that ended otherwise than well: its exit code, negative for a signal, and whether the system killed one for memory
-    meanwhile (None: it does not tell).
+def judge_exit(code: int, kind: JobKind, *, for_memory: bool | None, printed: str) -> Exit:
+    """Of a child that ended otherwise than well: its exit code, negative for a signal, whether the system killed one for memory
+    meanwhile (None: it does not tell), and the end of what it printed.
     """
+    words = _OF_TRAINING if kind is JobKind.TRAIN else _WORDS
+    if found := refused_memory(code, words, printed):
+        return found
     if code >= 0:
         return Exit(Failure.of(FailureCode.DIED, DIED, code=code))
-    return judge(-code, _OF_TRAINING if kind is JobKind.TRAIN else _WORDS, for_memory=for_memory)
+    return judge(-code, words, for_memory=for_memory)
 
 
 def hanging(seconds: float) -> Exit:

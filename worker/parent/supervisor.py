@@ -36,6 +36,7 @@ from worker.parent.child_process import ChildProcess
 from worker.parent.exits import DIED, hanging, judge_exit
 from worker.parent.going import Going
 from worker.parent.untold import tell_what_was_left
+from worker.want_of_memory import end_of
 
 logger = get_logger(__name__)
 FLUSH_SECONDS: Final = 1.0
@@ -156,7 +157,7 @@ class Supervisor:
                 if not (outcome.result or outcome.paused) or child.exit_code() != 0:
                     return None
                 break  # it had come to its end by itself
-        _judge_exit(child.exit_code(), outcome, mine.claim.kind, kills)
+        _judge_exit(child, outcome, mine.claim.kind, kills)
         return outcome
 
     def _take(self, messages: list[dict[str, Any]], mine: Attempt, outcome: _Outcome) -> None:
@@ -253,10 +254,11 @@ def surroundings_of(claim: Claim, devices: Devices | None) -> dict[str, str]:
     return {**allocator_environment(), **device} if claim.kind is JobKind.TRAIN else device
 
 
-def _judge_exit(code: int, outcome: _Outcome, kind: JobKind, kills: MemoryKills) -> None:
+def _judge_exit(child: ChildProcess, outcome: _Outcome, kind: JobKind, kills: MemoryKills) -> None:
     """A result counts only from a child that ended well."""
+    code = child.exit_code()
     if code == 0 or outcome.cancelled or outcome.failure:
         return
     outcome.result = None
-    found = judge_exit(code, kind, for_memory=kills.one_came())
+    found = judge_exit(code, kind, for_memory=kills.one_came(), printed=end_of(child.log_file))
     outcome.failure, outcome.again = found.failure, found.again

@@ -21,8 +21,10 @@ from typing import IO, Any, get_type_hints
 
 from app.files import tells_full_disk
 from app.jobs.events import Ending
+from app.jobs.models import JobKind
 from app.masking import turn_off_library_threads
 from app.sentences import N_, FailureCode, SentenceError, plain_json
+from worker import want_of_memory
 from worker.effort import ASKS_WHERE
 from worker.work.device_errors import device_failure
 from worker.work.libraries import nothing_collected
@@ -32,7 +34,6 @@ from worker.work.protocol import (
     JobFailed,
     Paused,
     Work,
-    is_out_of_memory,
     read_document,
 )
 
@@ -51,10 +52,6 @@ NICENESS = 10
 EXIT_FAILED = 1
 EXIT_ORPHANED = 3
 
-OUT_OF_MEMORY = N_(
-    "There was not enough memory (%(detail)s). Use a smaller per_device_train_batch_size with more "
-    "gradient_accumulation_steps, a shorter max_length, gradient_checkpointing or load_in_4bit."
-)
 DISK_FULL = N_("The disk is full: free some space under %(folder)s and start again.")
 NOT_INSTALLED = N_(
     "This work needs %(module)s, which is not installed where the worker runs: install sft-studio there with its extra, "
@@ -153,12 +150,8 @@ def run_job(job: dict[str, Any], emit: Tell, control: Control) -> int:
     except Paused:
         emit(Ending.PAUSED)
         return 0
-    except SentenceError as failure:
-        _emit_failed(emit, failure)
-        return EXIT_FAILED
     except Exception as error:  # noqa: BLE001 - whatever it is, the person who waits gets a sentence
-        traceback.print_exc(file=sys.stderr)
-        _emit_failed(emit, explain(error, output_dir))
+        _emit_failed(emit, failure_of(error, output_dir, trains=job["kind"] == JobKind.TRAIN))
         return EXIT_FAILED
     emit(Ending.RESULT, **result.to_json())
     return 0
@@ -169,13 +162,27 @@ def _emit_failed(emit: Tell, failure: SentenceError) -> None:
     emit(Ending.FAILED, **failure.failure.to_json(), **({"again": again.to_json()} if again else {}))
 
 
-def explain(error: Exception, output_dir: Path) -> JobFailed:
-    """One sentence for an error that the work did not expect."""
+def failure_of(error: Exception, output_dir: Path, *, trains: bool) -> SentenceError:
+    """The failure in its own sentence, or in ours; what nobody expected is in the log then."""
+    if not isinstance(error, SentenceError):
+        traceback.print_exc(file=sys.stderr)
+        return explain(error, output_dir, trains=trains)
+    cause = error.__cause__
+    if isinstance(cause, Exception) and want_of_memory.is_told_by(cause):
+        # What could not be loaded for want of memory is not broken, though that is how whoever loads it takes it.
+        traceback.print_exc(file=sys.stderr)
+        return explain(cause, output_dir, trains=trains)
+    return error
+
+
+def explain(error: Exception, output_dir: Path, *, trains: bool) -> JobFailed:
+    """One sentence for an error that the work did not expect. `trains`: settings of a run are what may help."""
     first_line = next((line.strip() for line in str(error).splitlines() if line.strip()), "")
     kind = type(error).__name__
     detail = first_line[:300].rstrip(".")
-    if is_out_of_memory(error):
-        return JobFailed(FailureCode.OUT_OF_MEMORY, OUT_OF_MEMORY, detail=detail or kind)
+    if want_of_memory.is_told_by(error):
+        detail = want_of_memory.told_in(str(error)) or detail or kind
+        return JobFailed(FailureCode.OUT_OF_MEMORY, want_of_memory.ran_out(error, detail, trains=trains))
     if (failed := device_failure(error)) is not None:
         return failed
     if isinstance(error, ModuleNotFoundError) and error.name:

@@ -18,11 +18,12 @@ from transformers.utils import logging as transformers_logging
 from app.base_models.work import PreparedModel, PrepareInput
 from app.jobs.events import Emit, EventKind, Phase
 from app.sentences import N_, FailureCode
+from worker import want_of_memory
 from worker.work.describing import describe, licence_of
 from worker.work.disk_space import require_space
 from worker.work.model_bounds import build_bounded, require_bounded
 from worker.work.model_folders import check_model_folder
-from worker.work.protocol import Control, JobFailed, is_out_of_memory, log
+from worker.work.protocol import Control, JobFailed, log
 from worker.work.tokenizers import bundled_file
 from worker.work.training.checkpoints import publish
 
@@ -140,7 +141,7 @@ def load_local(folder: Path, name: str = "") -> Loaded:
             **options,
         )
     except UNREADABLE as error:
-        if is_out_of_memory(error):
+        if want_of_memory.is_told_by(error):
             raise
         raise cannot_load(called, error) from error
     model, found = loaded

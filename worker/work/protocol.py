@@ -85,26 +85,6 @@ def base_is_no_number() -> JobFailed:
     )
 
 
-# As the allocators of a CPU say it, and those of CUDA's libraries, which torch's own does not know of.
-_NO_MEMORY: Final = (
-    "can't allocate memory",
-    "not enough memory",
-    "CUDA error: out of memory",
-    "CUDA out of memory",
-    "CUBLAS_STATUS_ALLOC_FAILED",
-    "Cuda failure 2 'out of memory'",
-)
-
-
-def is_out_of_memory(error: Exception) -> bool:
-    """Whether there was no memory left. torch's own class is known by name: nothing has to be imported to fail."""
-    return (
-        isinstance(error, MemoryError)
-        or type(error).__name__ == "OutOfMemoryError"
-        or any(words in str(error) for words in _NO_MEMORY)
-    )
-
-
 class Cancelled(Exception):
     """The job stopped because it was told to; nothing of it is kept."""
 

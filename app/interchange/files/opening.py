@@ -6,7 +6,7 @@ same reading.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import BinaryIO, Literal, TypeVar, cast
 
@@ -36,7 +36,7 @@ from app.interchange.files.limits import ImportLimits
 from app.interchange.files.parquet_records import read_parquet
 from app.interchange.files.sheets import is_workbook, read_workbook
 from app.interchange.files.sniffing import is_parquet, refuse_noise, refuse_other_kinds, spans_lines
-from app.interchange.files.tables import Table
+from app.interchange.files.tables import Row, Table
 from app.interchange.files.wrapped import find_list, is_list_a_line
 from app.interchange.mapping.chat_log import begins_with_time, looks_like_chat, read_chat
 from app.interchange.sentences import files as say
@@ -214,18 +214,28 @@ def _whole_lines(head: bytes) -> list[bytes]:
 
 
 def raw_records(
-    content: Records | Table, read: Collection[str] | None = None
+    content: Records | Table, needed: Callable[[Mapping[str, str]], Collection[str]] | None = None
 ) -> Iterator[Record | LineProblem]:
-    """The rows of a table as records under the names of its columns; records as they are. `read`: the columns whose values are needed,
-    all where nobody has said; a row is refused that lacks one of them, though something stands there.
+    """The rows of a table as records under the names of its columns; records as they are. `needed`: the columns whose values a row cannot
+    do without, all where nobody has said; a row is refused that lacks one of them, though something stands there.
     """
     if isinstance(content, Records):
         return content.records
     names = content.names()
-    needed = {place for place, name in enumerate(names) if read is None or name in read}
-    return (
-        row
-        if isinstance(row, LineProblem)
-        else row.unreadable(needed) or Record(row.line, dict(zip(names, row.cells, strict=False)))
-        for row in content.rows
-    )
+    return (row if isinstance(row, LineProblem) else _named(row, names, needed) for row in content.rows)
+
+
+def _named(
+    row: Row, names: tuple[str, ...], needed: Callable[[Mapping[str, str]], Collection[str]] | None
+) -> Record | LineProblem:
+    value = dict(zip(names, row.cells, strict=False))
+    if row.unsaved:
+        read = needed(value) if needed else names
+        if problem := row.unreadable({place for place, name in enumerate(names) if name in read}):
+            return problem
+    return Record(row.line, value)
+
+
+def nothing_needed(_row: Mapping[str, str]) -> Collection[str]:
+    """Where rows are only looked at."""
+    return ()

@@ -64,7 +64,7 @@ def _wanted(records: Iterable[Mapped], mapper: _Mapper, unread: Unread) -> Itera
     for record in records:
         if isinstance(record, LineProblem):
             yield record
-        elif mapper.is_wanted(record):
+        elif mapper.mapping.is_wanted(record.value):
             unread.look_at(record.value)
             yield record
 
@@ -82,11 +82,6 @@ class _Mapper:
     def __init__(self, mapping: DialogueMapping, limits: ImportLimits) -> None:
         self.mapping = mapping
         self.limits = limits
-
-    def is_wanted(self, record: Record) -> bool:
-        """Whether the mapping reads this record at all."""
-        column = self.mapping.only_column
-        return not column or as_text(value_at(record.value, column)) in self.mapping.only_values
 
     def whole(self, record: Record) -> Mapped:
         """A record that is a dialogue."""
@@ -142,7 +137,7 @@ class _Mapper:
 
     def side(self, value: str, line: int) -> str:
         """Whose side a value is. Raises RecordRefused for one that nobody placed."""
-        found = self.mapping.sides.get(value.strip()) or self.mapping.others
+        found = self.mapping.side_of(value)
         if found == "refuse":
             self.refuse(say.SIDE_UNKNOWN, line, value=shown(value))
         return found

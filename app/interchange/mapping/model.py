@@ -88,7 +88,27 @@ class DialogueMapping:
     @property
     def columns(self) -> tuple[str, ...]:
         """The columns that are read: the fields, and what they stand in."""
-        return tuple(name.split(".")[0] for name in self.paths) + self.paths
+        return _with_what_holds(self.paths)
+
+    def is_wanted(self, record: Any) -> bool:
+        """Whether the filter lets a record in, whose every other field is nobody's concern else."""
+        return not self.only_column or as_text(value_at(record, self.only_column)) in self.only_values
+
+    def side_of(self, value: str) -> Side | Literal["refuse"]:
+        """Whose side a value of `side` is; `refuse` where nobody placed it."""
+        return self.sides.get(value.strip()) or self.others
+
+    def needs(self, record: Any) -> tuple[str, ...]:
+        """The columns without whose value this record cannot be read: of one that is left out only what tells that."""
+        if not self.is_wanted(record):
+            return _with_what_holds((self.only_column,))
+        if self.turns == "rows" and self.side_of(as_text(value_at(record, self.side))) == "left_out":
+            return _with_what_holds(tuple(name for name in self.paths if name != self.text))
+        return self.columns
+
+
+def _with_what_holds(paths: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(name.split(".")[0] for name in paths) + paths
 
 
 def value_at(record: Any, path: str) -> Any:

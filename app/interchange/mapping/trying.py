@@ -12,7 +12,7 @@ from app.dialogue.conversation import Conversation
 from app.interchange.files.encodings import Encoding
 from app.interchange.files.json_records import Record
 from app.interchange.files.limits import ImportLimits
-from app.interchange.files.opening import Beginning, Opening, raw_records
+from app.interchange.files.opening import Beginning, Opening, nothing_needed, raw_records
 from app.interchange.mapping.chat_log import read_chat
 from app.interchange.mapping.model import DialogueMapping, as_text, value_at
 from app.interchange.mapping.sample import LOOKED_AT, Sample, look_at
@@ -93,6 +93,6 @@ class Upload:
         for file in files_in(self.stream, self.filename, self.limits, whole=False):
             if not isinstance(file, LineNote):
                 opening = Opening(file.name, self.limits, "auto", self.encoding, _ANY, beginning)
-                yield from raw_records(opening.open(file.stream), read=())
+                yield from raw_records(opening.open(file.stream), nothing_needed)
                 return
         raise RecordRefused(say.NO_RECORDS)

@@ -21,7 +21,7 @@ from worker.parent.supervisor import Supervisor, _Outcome
 def test_what_the_system_killed_names_the_memory_and_only_a_training_its_batch_size(
     kind: JobKind, for_memory: bool | None, said: str
 ) -> None:
-    found = judge_exit(-signal.SIGKILL, kind, for_memory=for_memory)
+    found = judge_exit(-signal.SIGKILL, kind, for_memory=for_memory, printed="step 4")
     words = found.failure.sentence.english()
     assert (found.failure.code, found.again) == ("killed", None)
     assert "(signal SIGKILL)" in words
@@ -33,7 +33,7 @@ def test_what_the_system_killed_names_the_memory_and_only_a_training_its_batch_s
     ("number", "for_memory"), [(signal.SIGKILL, False), (signal.SIGTERM, None), (signal.SIGTERM, True)]
 )
 def test_what_somebody_ended_may_be_begun_again(number: signal.Signals, for_memory: bool | None) -> None:
-    found = judge_exit(-number, JobKind.TRAIN, for_memory=for_memory)
+    found = judge_exit(-number, JobKind.TRAIN, for_memory=for_memory, printed="step 4")
     assert found.failure.code == "died"
     assert f"ended from outside (signal {number.name})" in found.failure.sentence.english()
     assert found.again is not None
@@ -41,7 +41,7 @@ def test_what_somebody_ended_may_be_begun_again(number: signal.Signals, for_memo
 
 @pytest.mark.parametrize("number", [signal.SIGSEGV, signal.SIGBUS, signal.SIGABRT])
 def test_a_crash_is_no_want_of_memory_and_would_come_again(number: signal.Signals) -> None:
-    found = judge_exit(-number, JobKind.TRAIN, for_memory=None)
+    found = judge_exit(-number, JobKind.TRAIN, for_memory=None, printed="step 4")
     assert (found.failure.code, found.again) == ("died", None)
     assert (
         found.failure.sentence.english() == f"The process crashed (signal {number.name}). The log says more."
@@ -49,7 +49,7 @@ def test_a_crash_is_no_want_of_memory_and_would_come_again(number: signal.Signal
 
 
 def test_an_exit_code_is_told() -> None:
-    found = judge_exit(3, JobKind.TRAIN, for_memory=True)
+    found = judge_exit(3, JobKind.TRAIN, for_memory=True, printed="step 4")
     assert "(exit code 3)" in found.failure.sentence.english()
     assert found.again is None
 

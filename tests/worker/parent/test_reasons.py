@@ -11,11 +11,10 @@ from app.core.database import transaction
 from app.core.storage import Storage
 from app.jobs import service as jobs
 from app.jobs.models import JobKind
-from app.masking import MaskSettings
 from app.playground.work import ChatRequest
 from app.sentences import FailureCode
 from tests.support.people import Person
-from tests.support.training import ask_for_check, make_model, make_version
+from tests.support.training import make_queued_check
 from worker.parent.attempt import Attempt
 from worker.parent.chat_desk import ChatDesk
 from worker.parent.handlers import HANDLERS
@@ -44,16 +43,7 @@ def test_a_mask_check_without_a_readable_tokenizer_says_so_in_both_languages(
     folder = tmp_path / "nanochat-d20"
     folder.mkdir()
     with transaction(app.state.engine) as session:
-        version, model = make_version(session, storage), make_model(session)
-        model.path = str(folder)
-        check, _ = ask_for_check(
-            session,
-            storage,
-            dataset_version_id=version.id or 0,
-            base_model_id=model.id or 0,
-            settings=MaskSettings(),
-        )
-        job_id = check.job_id
+        job_id = make_queued_check(session, storage, model_folder=folder)[0].job_id
     assert Supervisor(app.state.settings, app.state.engine, storage, HANDLERS).run_next([JobKind.CHECK_MASKS])
     english = engineer.api.get(f"/api/v1/jobs/{job_id}").json()
     chinese = engineer.api.get(f"/api/v1/jobs/{job_id}", headers={"Accept-Language": "zh-CN"}).json()

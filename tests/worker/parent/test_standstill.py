@@ -16,10 +16,10 @@ from fastapi import FastAPI
 from app.core.database import transaction
 from app.core.storage import Storage
 from app.jobs.models import JobKind
-from app.masking import MaskSettings
 from app.sentences import FailureCode
+from app.versions.service import require_version
 from tests.support.people import Person
-from tests.support.training import ask_for_check, make_model, make_version
+from tests.support.training import make_queued_check
 from worker.effort import LIFE
 from worker.parent import standstill
 from worker.parent.handlers import HANDLERS
@@ -151,14 +151,8 @@ def test_a_job_that_hangs_is_begun_again_once_and_its_log_says_where_it_stood(
 ) -> None:
     storage = Storage(app.state.settings.storage_dir)
     with transaction(app.state.engine) as session:
-        version, model = make_version(session, storage), make_model(session)
-        check, _ = ask_for_check(
-            session,
-            storage,
-            dataset_version_id=version.id or 0,
-            base_model_id=model.id or 0,
-            settings=MaskSettings(),
-        )
+        check, _job = make_queued_check(session, storage)
+        version = require_version(session, check.dataset_version_id)
         job_id, file = check.job_id, Path(storage.path(version.storage_key))
     # Whoever opens it waits for somebody who writes.
     file.unlink()

@@ -12,6 +12,7 @@ from app.core.stored_models import StoredModel
 from app.jobs.events import Emit
 from app.jobs.work import JobInput
 from app.sentences import FailureCode
+from tests.support.no_memory import abort_for_memory
 from worker.exits import Words, judge
 from worker.work.protocol import Control, JobFailed, log
 
@@ -47,7 +48,7 @@ def run(job: Asked, output_dir: Path, emit: Emit, control: Control) -> Done:
         case "fail":
             raise JobFailed(FailureCode.CONFIG_INVALID, "The field %(field)s is not known.", field="lr")
         case "lose_a_process":
-            words = Words("", "", "Ended by %(signal)s.", "Again after %(signal)s.", "")
+            words = Words("", "", "Ended by %(signal)s.", "Again after %(signal)s.", "", "")
             raise JobFailed.of_exit(judge(signal.SIGTERM, words, for_memory=False))
         case "fail_with_values":
             raise JobFailed(
@@ -65,6 +66,11 @@ def run(job: Asked, output_dir: Path, emit: Emit, control: Control) -> Done:
             raise RuntimeError(
                 "[enforce fail at alloc_cpu.cpp:121] DefaultCPUAllocator: can't allocate memory: you tried"
             )
+        case "abort_for_memory":
+            abort_for_memory()
+        case "load_for_memory":
+            told = MemoryError("Cannot allocate memory (os error 12)")
+            raise JobFailed(FailureCode.MODEL_UNUSABLE, "The file is broken.") from told
         case "disk":
             raise OSError(28, "No space left on device")
     sys.exit("unknown test work")

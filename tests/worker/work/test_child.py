@@ -127,7 +127,9 @@ def test_the_child_ends_at_once_when_its_parent_is_gone(start: Any) -> None:
     ("work", "words"),
     [
         ("crash", "KeyError"),
-        ("memory", "not enough memory"),
+        ("memory", "The memory ran out (MemoryError). This machine has "),
+        # It reads as a file that is broken to whoever could not load it.
+        ("load_for_memory", "The memory ran out (Cannot allocate memory (os error 12)). This machine has "),
         ("torch_memory", "per_device_train_batch_size"),
         ("disk", "The disk is full"),
     ],

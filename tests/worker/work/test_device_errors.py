@@ -29,7 +29,7 @@ NO_MEMORY = (
 
 @pytest.mark.parametrize("said", SAID)
 def test_a_failure_of_the_gpu_is_a_sentence_of_its_own(said: str, tmp_path: Path) -> None:
-    failed = explain(RuntimeError(said), tmp_path)
+    failed = explain(RuntimeError(said), tmp_path, trains=True)
     assert (failed.code, SAID[said] in failed.sentence.english()) == ("device_failed", True)
     assert said.splitlines()[0].rstrip(".") in failed.sentence.english()
     # A kernel that the build lacks is missed again and again, and harms nothing else.
@@ -38,7 +38,7 @@ def test_a_failure_of_the_gpu_is_a_sentence_of_its_own(said: str, tmp_path: Path
 
 @pytest.mark.parametrize("said", NO_MEMORY)
 def test_a_full_gpu_is_a_matter_of_memory_whoever_says_it(said: str, tmp_path: Path) -> None:
-    assert explain(RuntimeError(said), tmp_path).code == "out_of_memory"
+    assert explain(RuntimeError(said), tmp_path, trains=True).code == "out_of_memory"
 
 
 def test_what_no_gpu_says_is_none_of_its_failures() -> None:

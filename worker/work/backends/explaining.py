@@ -1,6 +1,5 @@
 """Why another tool ended otherwise than well, in a sentence: from its exit code and from the end of what it printed."""
 
-import errno
 import os
 import re
 from collections.abc import Iterable
@@ -8,7 +7,8 @@ from typing import Final
 
 from app.files import FULL
 from app.sentences import N_, FailureCode, Sentence
-from worker.exits import Words, judge
+from worker import want_of_memory
+from worker.exits import SENT, Words, judge
 from worker.work.protocol import JobFailed
 
 _ENDED: Final = N_("%(tool)s stopped before it was done: %(detail)s. The log has all that it printed.")
@@ -29,7 +29,11 @@ _AGAIN: Final = N_(
     "checkpoint if there is one."
 )
 _NO_MEMORY: Final = N_(
-    "%(tool)s ran out of memory (%(detail)s). Use a smaller per_device_train_batch_size with more "
+    "%(tool)s ran out of memory (%(detail)s). The machine has %(memory)s, which all that runs on it shares. Use a smaller "
+    "per_device_train_batch_size with more gradient_accumulation_steps, a shorter max_length, or gradient_checkpointing."
+)
+_NO_GPU_MEMORY: Final = N_(
+    "The GPU's memory ran out for %(tool)s (%(detail)s). Use a smaller per_device_train_batch_size with more "
     "gradient_accumulation_steps, a shorter max_length, or gradient_checkpointing."
 )
 _DISK_FULL: Final = N_("The disk filled up while %(tool)s trained: free some space and start again.")
@@ -46,7 +50,7 @@ _EARLY_AGAIN: Final = N_(
     "%(tool)s ended by itself after step %(step)d of %(total)d, as if it had been told to. Another attempt goes on, once, from its newest "
     "checkpoint if there is one."
 )
-_OF_TOOL: Final = Words(_MEMORY, _KILLED, _FROM_OUTSIDE, _AGAIN, _CRASHED)
+_OF_TOOL: Final = Words(_MEMORY, _KILLED, _FROM_OUTSIDE, _AGAIN, _CRASHED, _NO_MEMORY)
 # As the system says it of a disk, of somebody's share of it, and of a file; and torch, which keeps the system's words to itself.
 _NO_ROOM: Final = (
     *(os.strerror(number) for number in sorted(FULL)),
@@ -56,8 +60,6 @@ _NO_ROOM: Final = (
 # The last line of a traceback, also where it stands in a frame.
 _RAISED: Final = re.compile(r"^[\s│|]*((?:\w+\.)*\w*(?:Error|Exception|Interrupt|Exit)\b:? ?.*?)[\s│|]*$")
 _MODULE: Final = re.compile(r"ModuleNotFoundError: No module named '([\w.]+)'")
-# The last words of what is written in Rust or C++ where the system gives it no memory; it aborts then.
-_ABORTED: Final = re.compile(r"memory allocation of \d+ bytes failed|std::bad_alloc")
 # What torch's launcher says last: not why, but that one of its processes failed, and by which signal if it was one.
 _OF_LAUNCHER: Final = "torch.distributed.elastic."
 _SIGNAL: Final = re.compile(r"Signal (\d+) \(SIG\w+\) received by PID")
@@ -75,25 +77,23 @@ def explain(tool: str, exit_code: int, printed: Iterable[str], *, for_memory: bo
         return JobFailed(FailureCode.NOT_INSTALLED, _NOT_INSTALLED, tool=tool, module=module[1])
     if any(words in whole for words in _NO_ROOM):
         return JobFailed(FailureCode.DISK_FULL, _DISK_FULL, tool=tool)
-    if any(
-        words in detail
-        for words in (
-            "out of memory",
-            "OutOfMemoryError",
-            "can't allocate memory",
-            "MemoryError",
-            os.strerror(errno.ENOMEM),
-        )
-    ):
-        return JobFailed(FailureCode.OUT_OF_MEMORY, _NO_MEMORY, tool=tool, detail=detail)
-    if aborted := _ABORTED.search(whole):
-        return JobFailed(FailureCode.OUT_OF_MEMORY, _NO_MEMORY, tool=tool, detail=aborted[0])
     # Of several processes the launcher ends the others by signals once one has failed.
     below = _SIGNAL.search(whole.rpartition(_FIRST_FAILURE)[2])
     signal = int(below[1]) if below else -exit_code
+    # An error is the last thing that is said; of one that was aborted a stack may stand below its words.
+    refused = want_of_memory.told_in(detail) or (want_of_memory.told_in(whole) if signal > 0 else None)
+    if refused and signal not in SENT:
+        return _no_memory(tool, refused)
     if signal > 0:
         return JobFailed.of_exit(judge(signal, _OF_TOOL, for_memory=for_memory, tool=tool))
     return JobFailed(FailureCode.BACKEND_FAILED, _ENDED, tool=tool, detail=detail)
+
+
+def _no_memory(tool: str, detail: str) -> JobFailed:
+    if want_of_memory.is_of_a_gpu(detail):
+        return JobFailed(FailureCode.OUT_OF_MEMORY, _NO_GPU_MEMORY, tool=tool, detail=detail)
+    memory = want_of_memory.memory_here()
+    return JobFailed(FailureCode.OUT_OF_MEMORY, _NO_MEMORY, tool=tool, detail=detail, memory=memory)
 
 
 def ended_early(tool: str, step: int, total: int) -> JobFailed:

@@ -24,7 +24,7 @@ from app.jobs.events import Ending, EventKind, Phase, Side
 from app.masking import turn_off_library_threads
 from app.playground.work import ChatRequest
 from app.sentences import N_, Failure, FailureCode, SentenceError
-from worker.work.child import EventStream, explain, take_standard_output
+from worker.work.child import EventStream, failure_of, take_standard_output
 from worker.work.evaluation.generation import require_room
 from worker.work.evaluation.loading import LoadedModel, load_base, require_tuned
 from worker.work.evaluation.prompts import encode_prompt
@@ -124,7 +124,7 @@ class Chat:
                 self._fail(given["id"], error.failure)
             except Exception as error:  # noqa: BLE001 - the person who waits gets a sentence
                 traceback.print_exc(file=sys.stderr)
-                self._fail(given["id"], explain(error, Path.cwd()).failure)
+                self._fail(given["id"], failure_of(error, Path.cwd(), trains=False).failure)
             self.cancelled.discard(given["id"])
 
     def _fail(self, request_id: str, failure: Failure) -> None:

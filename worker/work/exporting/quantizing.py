@@ -15,7 +15,7 @@ from app.files import free_bytes
 from app.jobs.events import Phase
 from app.line_process import LineProcess
 from app.sentences import N_, FailureCode
-from worker.exits import Words, judge
+from worker.exits import Words, judge, refused_memory
 from worker.memory_kills import MemoryKills
 from worker.work.exporting import quantizing_library
 from worker.work.exporting.task import ExportTask
@@ -45,7 +45,11 @@ _CRASHED: Final = N_(
 _AGAIN: Final = N_(
     "%(program)s was killed (signal %(signal)s), and not by the system for want of memory. Another attempt begins the export anew, once."
 )
-_OF_QUANTIZER: Final = Words(_MEMORY, _KILLED, _FROM_OUTSIDE, _AGAIN, _CRASHED)
+_REFUSED: Final = N_(
+    "The memory ran out before %(program)s had written the file (%(detail)s). This machine has %(memory)s, which all that runs on it "
+    "shares: ask for the export again when less runs beside it."
+)
+_OF_QUANTIZER: Final = Words(_MEMORY, _KILLED, _FROM_OUTSIDE, _AGAIN, _CRASHED, _REFUSED)
 _FULL: Final = N_(
     "The disk was full before %(program)s had written the file: free some space under %(folder)s and ask for the export again."
 )
@@ -130,6 +134,8 @@ def _explained(
     program = quantizer.name
     if free_bytes(folder) < _NOTHING_FREE:
         return JobFailed(FailureCode.DISK_FULL, _FULL, program=program, folder=str(folder.parent))
+    if refused := refused_memory(code, _OF_QUANTIZER, "\n".join(said), program=program):
+        return JobFailed.of_exit(refused)
     if code < 0:
         return JobFailed.of_exit(judge(-code, _OF_QUANTIZER, for_memory=kills.one_came(), program=program))
     telling = [line for line in said if _TELLS_WHY.search(line)]

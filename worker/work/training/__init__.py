@@ -3,7 +3,7 @@
 `sft` is the story: begin here; `beginning` where a run begins, `refusals` of what it cannot train. `sampling` answers on the way ·
 `data` the arrays as batches, `mixing` with those of a second dataset · `model` base and adapter · `arguments`, `trainer`, `callbacks`,
 `checkpoints`, `identity` the loop and what survives it · `process_group`, `other_process` several that take each step
-together, `standstill` whether one of them hangs, `process_ends` what is said of it · `devices`, `nvml`, `surroundings` ·
+together, `meetings` whether one of them hangs, `process_ends` what is said of it · `devices`, `nvml`, `surroundings` ·
 `weights` what is trained, an adapter or all. Before it: `modules` an adapter may go on,
 `adapter` to begin with, `trial` of the pass, `planning` of the steps; after it: `portable`, the adapter for
 elsewhere. What is computed by ours, each tested against the plain way: `forward`, `prefixes` that conversations

@@ -9,7 +9,6 @@ import json
 import os
 import sys
 import threading
-import traceback
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +16,7 @@ from app.masking import turn_off_library_threads
 from app.runs.work import TrainInput
 from app.sentences import SentenceError
 from worker.effort import ASKS_WHERE
-from worker.work.child import EXIT_FAILED, EXIT_ORPHANED, explain, quieten_libraries
+from worker.work.child import EXIT_FAILED, EXIT_ORPHANED, failure_of, quieten_libraries
 from worker.work.protocol import Control, read_document
 from worker.work.training import sft
 from worker.work.training.devices import training_device
@@ -47,12 +46,8 @@ def main(arguments: list[str]) -> int:
         job = read_document(TrainInput, json.loads((folder / JOB).read_text("utf-8")))
         group.join(training_device())
         sft.train(job, folder / f"process-{rank}", _silent, Control(), group)
-    except SentenceError as failure:
-        _tell(folder, rank, failure)
-        return EXIT_FAILED
     except Exception as error:  # noqa: BLE001 - the first process tells what it was
-        traceback.print_exc(file=sys.stderr)
-        _tell(folder, rank, explain(error, folder))
+        _tell(folder, rank, failure_of(error, folder, trains=True))
         return EXIT_FAILED
     return 0
 

@@ -5,8 +5,9 @@ from pathlib import Path
 from typing import Final
 
 from app.sentences import N_, Failure, FailureCode, Sentence
-from worker.exits import Words, judge
+from worker.exits import Words, judge, refused_memory
 from worker.memory_kills import MemoryKills
+from worker.want_of_memory import end_of_own_log
 from worker.work.protocol import JobFailed
 
 _KILLED: Final = N_(
@@ -39,7 +40,11 @@ _LATE: Final = N_(
     "The others have waited for process %(rank)d of %(size)d for %(minutes)d minutes, and it is still computing. Something else may "
     "slow it down (on a GPU of its own, look at that one); fewer processes, or a smaller batch, make the shares smaller."
 )
-_OF_PROCESS: Final = Words(_MEMORY, _KILLED, _FROM_OUTSIDE, _AGAIN, _CRASHED)
+_REFUSED: Final = N_(
+    "The memory ran out for process %(rank)d of %(size)d (%(detail)s). This machine has %(memory)s, which all that runs on it shares: use "
+    "a smaller batch, gradient checkpointing, or fewer processes."
+)
+_OF_PROCESS: Final = Words(_MEMORY, _KILLED, _FROM_OUTSIDE, _AGAIN, _CRASHED, _REFUSED)
 
 
 def failure_file(folder: Path | None, rank: int) -> Path | None:
@@ -53,6 +58,9 @@ def has_ended(folder: Path | None, rank: int, size: int, code: int, kills: Memor
     if told is not None and told.is_file():
         failure = Failure.from_json(json.loads(told.read_text("utf-8")))
         return JobFailed(failure.code, failure.sentence)
+    # It prints where this process does.
+    if refused := refused_memory(code, _OF_PROCESS, end_of_own_log(), rank=rank, size=size):
+        return JobFailed.of_exit(refused)
     if code >= 0:
         return JobFailed(FailureCode.DIED, _DIED, rank=rank, size=size, code=code)
     return JobFailed.of_exit(judge(-code, _OF_PROCESS, for_memory=kills.one_came(), rank=rank, size=size))

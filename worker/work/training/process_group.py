@@ -32,8 +32,8 @@ from worker.effort import ASKS_WHERE, TO_TELL_SECONDS
 from worker.memory_kills import MemoryKills
 from worker.work.protocol import JobFailed
 from worker.work.training.devices import peak_memory_bytes
+from worker.work.training.meetings import Meetings, Patience
 from worker.work.training.process_ends import hangs, has_ended, is_late
-from worker.work.training.standstill import Meetings, Patience
 
 # Below the attempt's own folder.
 FOLDER: Final = ".processes"

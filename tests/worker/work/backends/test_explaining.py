@@ -33,11 +33,13 @@ OTHERS = "  traceback : Signal 15 (SIGTERM) received by PID 70"
         (TRACEBACK[:4], 1, "backend_failed", "stopped before it was done: ValueError: Target modules {'w_pack'} not found"),
         ([*TRACEBACK[:4], "", "  "], 1, "backend_failed", "ValueError: Target modules"),
         (["│ RuntimeError: boxed │"], 1, "backend_failed", "RuntimeError: boxed. The log"),
-        (["torch.OutOfMemoryError: CUDA out of memory."], 1, "out_of_memory", "ran out of memory (torch.OutOfMemoryError"),
+        (["torch.OutOfMemoryError: CUDA out of memory."], 1, "out_of_memory", "GPU's memory ran out for Axolotl (torch.OutOfMemoryError"),
         (["OSError: [Errno 12] Cannot allocate memory"], 1, "out_of_memory", "ran out of memory (OSError: [Errno 12]"),
         # Aborted, with a stack after the words.
-        (["memory allocation of 2097152 bytes failed", "Aborted"], -6, "out_of_memory", "(memory allocation of 2097152 bytes failed)"),
-        (["what():  std::bad_alloc", "Fatal Python error"], -6, "out_of_memory", "ran out of memory (std::bad_alloc)"),
+        (["memory allocation of 2097152 bytes failed", "Aborted"], -6, "out_of_memory", "2097152 bytes failed). The machine has"),
+        (["what():  std::bad_alloc", "Fatal Python error"], -6, "out_of_memory", "ran out of memory (what():  std::bad_alloc)"),
+        (["cannot allocate memory for thread-local data: ABORT"], 127, "out_of_memory", "ran out of memory (cannot allocate"),
+        (["OpenBLAS error: Memory allocation still failed after 10 retries, giving up."], 1, "out_of_memory", "(OpenBLAS error"),
         (["OSError: [Errno 28] No space left on device"], 1, "disk_full", "filled up while Axolotl trained"),
         (["OSError: [Errno 122] Disk quota exceeded"], 1, "disk_full", "filled up while Axolotl trained"),
         (TORCH_ON_A_FULL_DISK, 1, "disk_full", "filled up while Axolotl trained"),
@@ -60,7 +62,10 @@ def test_the_reason_is_found_in_what_was_printed(
     assert failed.again is None
 
 
-@pytest.mark.parametrize(("printed", "exit_code"), [(["step 4"], -9), ([*LAUNCHER, KILLED_BELOW], 1)])
+@pytest.mark.parametrize(
+    ("printed", "exit_code"),
+    [(["step 4"], -9), (["MemoryError", "step 4"], -9), ([*LAUNCHER, KILLED_BELOW], 1)],
+)
 def test_a_killed_tool_is_told_from_one_that_took_too_much_memory_by_what_the_kernel_counts(
     printed: list[str], exit_code: int
 ) -> None:

@@ -12,10 +12,12 @@ from pathlib import Path
 import pytest
 
 from app.sentences import FailureCode
+from tests.support import no_memory
 from tests.support.patience import HANGING_SECONDS
 from tests.support.processes import working_in
 from tests.support.workers import wait_until
 from worker.parent.standstill import Watch, _listens
+from worker.want_of_memory import memory_here
 from worker.work.backends import tool_process
 from worker.work.backends.explaining import explain
 from worker.work.backends.tool_process import OBSERVER, ToolProcess, tool_environment
@@ -38,6 +40,17 @@ def test_the_last_words_of_a_tool_that_dies_in_the_middle_of_a_line_are_heard(
         assert process.last_messages() == []
         assert process.printed[-1].endswith("No space left on device")
         assert explain("TRL", code, process.printed, for_memory=None).code == FailureCode.DISK_FULL
+
+
+def test_a_tool_that_aborts_because_it_gets_no_memory_says_so(tmp_path: Path) -> None:
+    (tmp_path / "train.py").write_text(Path(no_memory.__file__).read_text("utf-8"), "utf-8")
+    with ToolProcess(Path(sys.executable), ["python", "train.py"], tmp_path) as process:
+        while (code := process.exit_code) is None:
+            process.messages(0.1)
+        assert process.last_messages() == []
+    failed = explain("TRL", code, process.printed, for_memory=None)
+    assert (code, failed.code, failed.again) == (-signal.SIGABRT, FailureCode.OUT_OF_MEMORY, None)
+    assert f"The machine has {memory_here()}" in failed.sentence.english()
 
 
 def test_what_a_tool_told_is_heard_though_it_has_ended_before_its_call_was_taken(

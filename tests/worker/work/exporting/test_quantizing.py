@@ -2,6 +2,7 @@
 
 import os
 import signal
+import sys
 import threading
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import torch
 from transformers import AutoModelForCausalLM, LlamaConfig
 
 from app.exports.quantizers import Quantizer
+from tests.support import no_memory
 from tests.support.llama_cpp import llama_server, quantizer
 from tests.support.patience import HANGING_SECONDS
 from tests.support.taught import ANSWER, QUESTION, Taught
@@ -166,6 +168,10 @@ def test_its_own_words_say_why_it_failed(program: Path, tmp_path: Path) -> None:
         (
             "kill -TERM $$",
             "died: llama-quantize was ended from outside (signal SIGTERM) before the file was whole",
+        ),
+        (
+            f"exec {sys.executable} {no_memory.__file__}",
+            "out_of_memory: The memory ran out before llama-quantize had written the file (memory allocation of",
         ),
         ("echo rubbish > $2", "is not the model that it was given"),
     ],

@@ -24,7 +24,7 @@ from tests.worker.work import doing
 from worker import memory_kills
 from worker.effort import LIFE
 from worker.work.protocol import Cancelled, Control, JobFailed
-from worker.work.training import process_group, standstill
+from worker.work.training import meetings, process_group
 from worker.work.training.data import EpochBatches
 from worker.work.training.process_group import FOLDER, ProcessGroup, environment_of, require_room
 
@@ -192,7 +192,7 @@ def test_a_process_that_computes_is_waited_for_and_in_the_end_told_by_its_number
     monkeypatch.setattr(process_group, "BUSY_SHARES", 0)
     monkeypatch.setattr(process_group, "LOOK_SECONDS", 0.2)
     efforts = itertools.count(0, LIFE)
-    busy = functools.partial(standstill.Patience, lambda _pid: {1: next(efforts)})
+    busy = functools.partial(meetings.Patience, lambda _pid: {1: next(efforts)})
     monkeypatch.setattr(process_group, "Patience", busy)
     with pytest.raises(JobFailed, match="The others have waited for process 1 of 2 for 0 minutes") as refused:
         train_until_one_stops(tmp_path)

@@ -11,8 +11,8 @@ import pytest
 from tests.support.patience import HANGING_SECONDS
 from tests.support.workers import wait_until
 from worker.effort import effort
-from worker.work.training import standstill
-from worker.work.training.standstill import Meetings, Patience
+from worker.work.training import meetings
+from worker.work.training.meetings import Meetings, Patience
 
 # In a second thread, as the lanes of a run do; the first one waits for it.
 COMPUTES = """
@@ -44,7 +44,7 @@ LIFE = 100
 
 @pytest.fixture(autouse=True)
 def _shorter_life(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(standstill, "LIFE", LIFE)
+    monkeypatch.setattr(meetings, "LIFE", LIFE)
 
 
 def test_whoever_computes_shows_life_in_whichever_thread_and_whoever_waits_does_not() -> None:
