@@ -210,7 +210,7 @@ def test_it_goes_on_however_the_run_ended_from_its_page_by_rest_and_by_the_comma
     page = engineer.browser.get(f"/runs/{run_id}").text
     form = engineer.browser.get(f"/runs/{run_id}/checkpoints/20/continue")
     assert (f"/runs/{run_id}/checkpoints/20/continue" in page, form.status_code) == (True, 200)
-    made = engineer.api.post(f"/api/v1/runs/{run_id}/checkpoints/20/continue")
+    made = engineer.api.post(f"/api/v1/runs/{run_id}/checkpoints/20/continue", json={})
     assert (made.status_code, made.json()["begins"]["step"]) == (201, 20)
     command = ("continue", "--run", str(run_id), "--step", "30", "--no-wait", "--json")
     begins = live.run(*command).json["begins"]
