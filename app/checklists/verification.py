@@ -86,11 +86,18 @@ def _domain(facts: Facts, sales: _Judged) -> Item:
 
 
 def _general(facts: Facts) -> Item:
+    judged = facts.of_kind("general")
     known = [
         (one.retention.value, evaluation)
-        for evaluation, one in facts.of_kind("general")
+        for evaluation, one in judged
         if one.retention and one.retention.value is not None
     ]
+    if not known and judged:
+        message = N_(
+            "Judged, but the base model passes no check there, so nothing tells what was lost: take more of the cases, or a "
+            "suite where it passes some."
+        )
+        return _judged("general", State.OPEN, judged[0][0], message)
     if not known:
         message = N_("Not measured: evaluate the run with a suite of general ability.")
         return item("general", Part.VERIFICATION, State.OPEN, f"/evaluations?run={facts.run.id}", message)

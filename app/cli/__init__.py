@@ -2,8 +2,8 @@
 
 `commands` names them all. With a server: `importing` · `exporting` (`exporting_runs`, `kept_exports`, `pushing`) · `pushes` · `recipes` ·
 `base_models` · `training` · `sweeping` · `stopping` (pause, resume, stop) · `going_on` (checkpoints, continue, keep) · `advising` ·
-`preflighting` · `evaluating` · `gating` · `queueing` · `notices` · `webhooks` · `diagnosing` · `erasing` ·
-`listing` (list, status, approve) · `demo/`. Without: `masks/` · `people` (accounts, on the server's machine).
+`preflighting` · `evaluating` · `gating` · `queueing` · `notices` · `webhooks` · `diagnosing` · `watching` (watch, curves, log) ·
+`erasing` · `listing` (list, status, approve) · `demo/`. Without: `masks/` · `people` (accounts, on the server's machine).
 Processes: `serve` (and web) · `maintaining` (worker, migrate) · `keeping` (backup, restore, doctor). Shared:
 `options`, `connection`, `exit_codes`, `text_files`, `progress` (what a person sees while a job runs), `verdict` (what an evaluation says),
 `streams` (standard output that is always there), `usage` (what the parser refuses), `__main__`.

@@ -1,8 +1,6 @@
 """`advise`: what a run would be and take, and what to set for these data, before anything is started."""
 
-from typing import Annotated, Any
-
-import typer
+from typing import Any, Final
 
 from app.cli.connection import UrlOption, connect
 from app.cli.options import (
@@ -16,6 +14,8 @@ from app.cli.options import (
     ModelOption,
     OrderOption,
     RecipeOption,
+    TaskOption,
+    as_options,
 )
 from app.client.pipeline import (
     check_recipe,
@@ -31,8 +31,9 @@ from app.core.console import CommandFailed, print_json, print_table, say
 from app.core.formatting import duration, file_size
 from app.core.i18n import gettext as _
 from app.jobs.devices import ANY
-from app.recipes.advice import Task
 from app.runs.plan_schemas import PlanOut
+
+_ALL: Final = "all"
 
 
 def advise(
@@ -44,7 +45,7 @@ def advise(
     mix_share: MixShareOption = None,
     order: OrderOption = "",
     init_adapter: AdapterOption = None,
-    task: Annotated[Task | None, typer.Option("--task", help=_("What the model is to learn."))] = None,
+    task: TaskOption = None,
     device: DeviceOption = ANY,
     url: UrlOption = "",
     as_json: JsonOption = False,
@@ -61,7 +62,8 @@ def advise(
     for line in (*plan.warnings, *plan.notes):
         say(line)
     if plan.advice:
-        say(_("To take all of it: %(options)s") % {"options": _options(plan)})
+        options = as_options({one.field: one.value for one in plan.advice})
+        say(_("To take all of it: %(options)s, or “train --take all”.") % {"options": options})
         rows: list[list[object]] = [[f"{one.field}={one.value}", one.why, one.rule] for one in plan.advice]
         print_table([_("setting"), _("why"), _("rule")], rows)
 
@@ -101,8 +103,32 @@ def plan_of_newest(
     return client.plan_run(body)
 
 
-def _options(plan: PlanOut) -> str:
-    return " ".join(f"--set {one.field}={one.value}" for one in plan.advice)
+def advice_taken(client: StudioClient, body: dict[str, Any], wanted: list[str]) -> dict[str, Any]:
+    """The changes of a start with the advice on its plan that is wanted, by field or `all`, each said with its why. What is set by
+    `--set` stays under `all`. Raises CommandFailed for a field that there is no advice on."""
+    changes: dict[str, Any] = body["changes"]
+    advice = {one.field: one for one in client.plan_run(body).advice}
+    for name in wanted:
+        if name == _ALL:
+            continue
+        if name in changes:
+            raise CommandFailed(
+                _("%(key)s is given by --set and by --take. Keep one of them.") % {"key": name}
+            )
+        if name not in advice:
+            there = ", ".join(advice) or "–"
+            raise CommandFailed(
+                _("--take: there is no advice on %(key)s for this run. There is on: %(names)s.")
+                % {"key": name, "names": there}
+            )
+    taken = [
+        one for one in advice.values() if one.field in wanted or (_ALL in wanted and one.field not in changes)
+    ]
+    for one in taken:
+        say(_("Taken: %(change)s. %(why)s") % {"change": f"{one.field}={one.value}", "why": one.why})
+    if not taken:
+        say(_("There is no advice to take."))
+    return {**changes, **{one.field: one.value for one in taken}}
 
 
 def _counted(number: int | None, *, exact: bool) -> object:

@@ -94,13 +94,18 @@ def _commands() -> dict[str, str]:
         "status": _("Show the server or a run."),
         "diagnose": _("Say what is wrong with a run by its curves, and what to change."),
         "checklist": _("Fill in the checklist of a run: data, config, monitoring, verification."),
+        "watch": _("Show the progress of a run, and wait for its end."),
+        "curves": _(
+            "Show the curves of a run as a table: losses, learning rate, gradient norm, speed, memory."
+        ),
+        "log": _("Show the last lines of a run's log."),
         "samples": _("Show what a run answered while it trained."),
         "manifest": _("Print all that a run's numbers follow from, as JSON."),
         NOTICES: _("Hear what has ended of what you started."),
         WEBHOOKS: _("Have other programs told when runs and evaluations end."),
         QUEUE: _("Show the queue and order what waits."),
         "compare": _("Lay runs side by side: what differs, and how far each came."),
-        RECIPES: _("Recipes: list, show, save, share, import, export, delete."),
+        RECIPES: _("Recipes: list, show, explain, save, share, import, export, delete."),
         PEOPLE: _("Add people, change roles, reset passwords: on the server's own machine."),
         MODELS: _("Base models: list, prepare, remove."),
         MASKS: _("Show and check which tokens will be trained."),
@@ -173,7 +178,7 @@ def _load(name: str) -> Callable[..., Any]:
                 "status": listing.status,
             }
             return by_name[name]
-        case "diagnose" | "checklist" | "manifest" | "samples" | "compare":
+        case "diagnose" | "checklist" | "manifest" | "samples" | "compare" | "watch" | "curves" | "log":
             return _load_look(name)
         case "erase":
             from app.cli.erasing import erase
@@ -224,7 +229,7 @@ def _load_run(name: str) -> Callable[..., Any]:
 
 def _load_look(name: str) -> Callable[..., Any]:
     """What looks at runs closely."""
-    from app.cli import diagnosing
+    from app.cli import diagnosing, watching
 
     looks: dict[str, Callable[..., Any]] = {
         "diagnose": diagnosing.diagnose,
@@ -232,6 +237,9 @@ def _load_look(name: str) -> Callable[..., Any]:
         "samples": diagnosing.samples,
         "compare": diagnosing.compare,
         "manifest": diagnosing.manifest,
+        "watch": watching.watch,
+        "curves": watching.curves,
+        "log": watching.log,
     }
     return looks[name]
 

@@ -8,9 +8,9 @@ import typer
 
 from app.cli.connection import UrlOption, connect
 from app.cli.options import JsonOption
+from app.cli.training import again_with
 from app.core.console import print_json, print_table, say
 from app.core.i18n import gettext as _
-from app.recipes.fields import display
 
 RunOption = Annotated[int, typer.Option("--run", help=_("Id of the run."))]
 
@@ -36,9 +36,9 @@ def diagnose(
             [[one.label, one.step, f"{one.value:.4g}"] for one in finding.evidence],
         )
         say(finding.advice)
-        for name, value in finding.changes.items():
-            say(f"  --set {name}={display(value)}")
-        say(_("New run with this change: %(url)s") % {"url": page})
+        if finding.changes:
+            say(again_with(run, finding.changes))
+            say(_("Or on its form: %(url)s") % {"url": page})
 
 
 def checklist(run: RunOption, url: UrlOption = "", as_json: JsonOption = False) -> None:

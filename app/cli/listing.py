@@ -9,6 +9,7 @@ from pydantic import BaseModel
 
 from app.cli.connection import UrlOption, connect
 from app.cli.options import DatasetOption, JsonOption
+from app.cli.training import say_remedy
 from app.client.pipeline import require_dataset
 from app.client.rest import StudioClient
 from app.core.console import Id, print_json, print_table, say
@@ -16,6 +17,7 @@ from app.core.i18n import gettext as _
 from app.jobs.models import JobState
 from app.recipe_book.schemas import RecipeOut
 from app.recipes.fields import FIELDS, display
+from app.runs.schemas import RunOut
 from app.runs.tracking_schemas import TrackedOut
 
 
@@ -112,6 +114,7 @@ def status(
     as_json: JsonOption = False,
 ) -> None:
     """Command `status`."""
+    found: RunOut | None = None
     with connect(url) as client:
         if run is not None:
             found, verdict, trackers = client.run(run), client.verdict(run), client.trackers(run)
@@ -143,6 +146,8 @@ def status(
         print_json(value)
     else:
         print_table(columns, rows)
+        if found is not None:
+            say_remedy(found)
 
 
 def _tracked(one: TrackedOut) -> str:

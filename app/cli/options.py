@@ -1,5 +1,7 @@
 """Options that several commands share."""
 
+import shlex
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
 
@@ -8,6 +10,8 @@ import typer
 from app.core.i18n import gettext as _
 from app.interchange import SourceMask
 from app.interchange.files.encodings import Encoding
+from app.recipes.advice import Task
+from app.recipes.fields import display
 
 JsonOption = Annotated[bool, typer.Option("--json", help=_("Print the result as JSON on standard output."))]
 WaitOption = Annotated[bool, typer.Option("--wait/--no-wait", help=_("Wait for the end and show progress."))]
@@ -38,9 +42,10 @@ ChangesOption = Annotated[
     typer.Option(
         "--set",
         metavar="KEY=VALUE",
-        help=_("Change a setting of the recipe; “sft-studio list recipes” names them. May be repeated."),
+        help=_("Change a setting of the recipe; “sft-studio recipes fields” explains them. May be repeated."),
     ),
 ]
+TaskOption = Annotated[Task | None, typer.Option("--task", help=_("What the model is to learn."))]
 MixOption = Annotated[
     str,
     typer.Option(
@@ -114,3 +119,8 @@ TrainFieldOption = Annotated[
         "--train-field", help=_("Field of a message that tells whether it is trained, such as Axolotl's.")
     ),
 ]
+
+
+def as_options(changes: Mapping[str, object]) -> str:
+    """Changes to a recipe as `--set` takes them in a shell."""
+    return " ".join(f"--set {shlex.quote(f'{name}={display(value)}')}" for name, value in changes.items())

@@ -16,7 +16,9 @@ from app.recipe_book.schemas import RecipeOut
 from app.recipes.fields import display
 from app.recipes.foreign import LARGEST_BYTES
 
-app = typer.Typer(help=_("Recipes: list, show, save, share, import, export, delete."), no_args_is_help=True)
+app = typer.Typer(
+    help=_("Recipes: list, show, explain, save, share, import, export, delete."), no_args_is_help=True
+)
 NameArgument = Annotated[str, typer.Argument(help=_("Name of the recipe."))]
 PurposeOption = Annotated[str | None, typer.Option("--purpose", help=_("What it is for."))]
 SharedOption = Annotated[
@@ -47,6 +49,32 @@ def show(name: NameArgument, url: UrlOption = "", as_json: JsonOption = False) -
     """Command `recipes show`."""
     with connect(url) as client:
         _print(client.recipe(name), as_json)
+
+
+@app.command("fields", help=_("Explain the settings: what each means, what it may be, when to change it."))
+def fields(
+    names: Annotated[list[str] | None, typer.Argument(help=_("Names of settings; without one all."))] = None,
+    url: UrlOption = "",
+    as_json: JsonOption = False,
+) -> None:
+    """Command `recipes fields`."""
+    with connect(url) as client:
+        found = client.recipe_fields()
+    for name in names or []:
+        if name not in {one.name for one in found}:
+            raise CommandFailed(
+                _("There is no setting “%(name)s”. “sft-studio recipes fields” lists them all.")
+                % {"name": name}
+            )
+    found = [one for one in found if not names or one.name in names]
+    if as_json:
+        print_json([one.model_dump(mode="json") for one in found])
+        return
+    rows: list[list[object]] = [
+        [one.name, display(one.default), one.allowed, one.unit, f"{one.label} – {one.meaning}"]
+        for one in found
+    ]
+    print_table([_("setting"), _("default"), _("allowed"), _("unit"), _("meaning")], rows)
 
 
 @app.command("save", help=_("Save a recipe, or change one with --replace."))

@@ -21,7 +21,7 @@ from app.cli.options import (
     RecipeOption,
     WaitOption,
 )
-from app.cli.preflighting import require_start, word_of
+from app.cli.preflighting import SuiteOption, require_start, word_of
 from app.cli.training import prepare
 from app.client.pipeline import check_recipe, mixing_changes, new_idempotency_key, split_changes
 from app.client.rest import StudioClient
@@ -69,6 +69,7 @@ def sweep(
     mix_share: MixShareOption = None,
     order: OrderOption = "",
     init_adapter: AdapterOption = None,
+    suite: SuiteOption = None,
     name: Annotated[str, typer.Option("--name", help=_("Name of the sweep."))] = "",
     accept: AcceptOption = None,
     dry_run: PlanOption = False,
@@ -101,6 +102,7 @@ def sweep(
             "axes": [_told(axis) for axis in axes],
             "init_adapter": init_adapter,
             "device": wish,
+            "evaluate_with": suite or [],
             "confirmed": True,
             "accepted_warnings": accept or [],
         }

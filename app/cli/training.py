@@ -1,10 +1,12 @@
 """`train`: from a dataset's name to a finished run, with the mask check in between; `again`: a run once more."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Final
 
 import typer
 
+from app.cli.advising import advice_taken
 from app.cli.connection import UrlOption, connect
 from app.cli.options import (
     AcceptOption,
@@ -20,9 +22,11 @@ from app.cli.options import (
     ModelOption,
     OrderOption,
     RecipeOption,
+    TaskOption,
     WaitOption,
+    as_options,
 )
-from app.cli.preflighting import show_preflight
+from app.cli.preflighting import SuiteOption, show_preflight
 from app.cli.progress import JobProgress
 from app.cli.text_files import read_text_file
 from app.client.pipeline import (
@@ -31,6 +35,7 @@ from app.client.pipeline import (
     ensure_base_model,
     mixing_changes,
     new_idempotency_key,
+    parse_changes,
     require_dataset,
     require_green_check,
     require_mix,
@@ -49,7 +54,7 @@ from app.recipes.foreign import LARGEST_BYTES, read_sound
 from app.runs.schemas import RunOut, RunStartedOut
 
 # What a mask check says at the start of a run, and a plan asks for by itself.
-_OF_THE_PLAN: Final = ("dataset_version_id", "base_model_id")
+_OF_THE_PLAN: Final = ("dataset_version_id", "base_model_id", "task")
 
 
 def train(
@@ -66,9 +71,20 @@ def train(
             ),
         ),
     ] = None,
+    take: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--take",
+            metavar="FIELD|all",
+            help=_("Take the advice on this setting, as “advise” gives it, or all of it. May be repeated."),
+        ),
+    ] = None,
+    task: TaskOption = None,
     mix: MixOption = "",
     mix_share: MixShareOption = None,
     order: OrderOption = "",
+    suite: SuiteOption = None,
+    name: Annotated[str, typer.Option("--name", help=_("Name of the run."))] = "",
     accept: AcceptOption = None,
     dry_run: Annotated[
         bool,
@@ -92,14 +108,27 @@ def train(
     with connect(url) as client:
         body = _checked(client, dataset, model, recipe, wanted, mix, patient=wait)
         body |= {"accepted_warnings": accept or [], "init_adapter": init_adapter, "device": wish}
+        body |= {"evaluate_with": suite or [], "task": task.value if task else None}
+        if take:
+            body["changes"] = advice_taken(client, body, take)
         if dry_run:
             return show_preflight(client.plan_run(body).preflight, as_json=as_json)
-        start = {name: value for name, value in body.items() if name not in _OF_THE_PLAN}
+        start = {key: value for key, value in body.items() if key not in _OF_THE_PLAN} | {"name": name}
         follow(client, client.start_run(start, key or new_idempotency_key()), wait=wait, as_json=as_json)
 
 
 def again(
     run: Annotated[int, typer.Option("--run", help=_("Id of the run."))],
+    changes: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set",
+            metavar="KEY=VALUE",
+            help=_(
+                "What is otherwise than in that run; without it the same run is made again. May be repeated."
+            ),
+        ),
+    ] = None,
     accept: AcceptOption = None,
     dry_run: LookOption = False,
     key: KeyOption = "",
@@ -108,10 +137,11 @@ def again(
     as_json: JsonOption = False,
 ) -> None:
     """Command `again`."""
+    body = {"changes": parse_changes(changes or []), "accepted_warnings": accept or []}
     with connect(url) as client:
         if dry_run:
-            return show_preflight(client.look_before_again(run, accept or []).preflight, as_json=as_json)
-        made = client.run_again(run, accept or [], key or new_idempotency_key())
+            return show_preflight(client.look_before_again(run, body).preflight, as_json=as_json)
+        made = client.run_again(run, body, key or new_idempotency_key())
         follow(client, made, wait=wait, as_json=as_json)
 
 
@@ -212,6 +242,7 @@ def wait_for_run(client: StudioClient, run: RunOut, *, as_json: bool, after: int
             print_json(found.model_dump(mode="json"))
         if found.job.state is JobState.FAILED:
             _say_checkpoint(client, found)
+            say_remedy(found)
         raise
     except KeyboardInterrupt:
         say(
@@ -231,3 +262,16 @@ def _say_checkpoint(client: StudioClient, run: RunOut) -> None:
             "Its checkpoint of step %(step)d is kept: “sft-studio continue --run %(id)d --step %(step)d” goes on from there."
         )
         say(told % {"id": run.id, "step": max(kept)})
+
+
+def say_remedy(run: RunOut) -> None:
+    """What a run that failed wants otherwise, with the command that starts it so."""
+    if run.remedy is not None:
+        say(run.remedy.advice)
+        say(again_with(run.id, run.remedy.changes))
+
+
+def again_with(run_id: int, changes: Mapping[str, object]) -> str:
+    """How a run like this one is started with changes, as a sentence."""
+    told = _("New run with this change: %(command)s")
+    return told % {"command": f"sft-studio again --run {run_id} {as_options(changes)}"}

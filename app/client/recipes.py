@@ -4,7 +4,7 @@ from typing import Any
 from urllib.parse import quote
 
 from app.client.speaking import Connection
-from app.recipe_book.schemas import RecipeImportedOut, RecipeOut
+from app.recipe_book.schemas import RecipeFieldOut, RecipeImportedOut, RecipeOut
 
 
 class RecipeClient(Connection):
@@ -13,6 +13,10 @@ class RecipeClient(Connection):
     def recipes(self) -> list[RecipeOut]:
         """The recipes that the server offers."""
         return self._all(RecipeOut, "GET", "/api/v1/recipes")
+
+    def recipe_fields(self) -> list[RecipeFieldOut]:
+        """What recipes may set, each field explained in the reader's language."""
+        return self._all(RecipeFieldOut, "GET", "/api/v1/recipe-fields")
 
     def recipe(self, name: str) -> RecipeOut:
         """One recipe."""
@@ -32,11 +36,7 @@ class RecipeClient(Connection):
 
     def export_recipe(self, name: str) -> str:
         """A recipe as YAML."""
-        with self._telling():
-            response = self._http.get(f"{_path(name)}/export")
-        if not response.is_success:
-            self._read(response)
-        return response.text
+        return self._text(f"{_path(name)}/export")
 
     def delete_recipe(self, name: str) -> None:
         """Forget a recipe."""

@@ -157,9 +157,9 @@ class StudioClient(BaseModelClient, ExportClient, NoticeClient, RecipeClient, Sw
         headers = once(idempotency_key)
         return self._one(RunStartedOut, "POST", "/api/v1/runs", json=body, headers=headers, repeatable=True)
 
-    def run_again(self, run_id: int, accepted: list[str], idempotency_key: str) -> RunStartedOut:
-        """Start a run once more, with these warnings accepted besides its own; the same key again gives the first one."""
-        headers, body = once(idempotency_key), {"accepted_warnings": accepted}
+    def run_again(self, run_id: int, body: Mapping[str, object], idempotency_key: str) -> RunStartedOut:
+        """Start a run once more, or one like it with changes; the same key again gives the first one."""
+        headers = once(idempotency_key)
         path = f"/api/v1/runs/{run_id}/again"
         return self._one(RunStartedOut, "POST", path, json=body, headers=headers, repeatable=True)
 
@@ -179,13 +179,16 @@ class StudioClient(BaseModelClient, ExportClient, NoticeClient, RecipeClient, Sw
         """Its curves so far, thinned."""
         return self._one(CurvesOut, "GET", f"/api/v1/runs/{run_id}/curves")
 
+    def run_log(self, run_id: int) -> str:
+        """The last lines of its log."""
+        return self._text(f"/api/v1/runs/{run_id}/log")
+
     def delete_checkpoints(self, run_id: int) -> None:
         """Remove them."""
         self._ask("DELETE", f"/api/v1/runs/{run_id}/checkpoints")
 
-    def look_before_again(self, run_id: int, accepted: list[str]) -> PreflightOut:
-        """What stands against making a run once more."""
-        body = {"accepted_warnings": accepted}
+    def look_before_again(self, run_id: int, body: Mapping[str, object]) -> PreflightOut:
+        """What stands against making a run once more, or one like it with changes."""
         return self._one(PreflightOut, "POST", f"/api/v1/runs/{run_id}/again/preflight", json=body)
 
     def look_before_onward(self, run_id: int, step: int, body: Mapping[str, object]) -> PreflightOut:

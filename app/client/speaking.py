@@ -158,6 +158,14 @@ class Connection:
 
         return self._through_restarts(ask, repeatable=repeatable or method == "GET")
 
+    def _text(self, path: str) -> str:
+        """What is given as text."""
+        with self._telling():
+            response = self._http.get(path)
+        if not response.is_success:
+            self._read(response)
+        return response.text
+
     def _download(
         self, path: str, write: Callable[[bytes], object], *, params: dict[str, str] | None = None
     ) -> None:

@@ -10,8 +10,16 @@ from app.core.routing import Router
 from app.core.web import Db
 from app.recipe_book.listing import list_recipes, look_at
 from app.recipe_book.merging import merged_draft
-from app.recipe_book.schemas import RecipeChangeIn, RecipeFileIn, RecipeImportedOut, RecipeIn, RecipeOut
+from app.recipe_book.schemas import (
+    RecipeChangeIn,
+    RecipeFieldOut,
+    RecipeFileIn,
+    RecipeImportedOut,
+    RecipeIn,
+    RecipeOut,
+)
 from app.recipe_book.sources import settings_of_recipe, settings_of_run
+from app.recipes.fields import FIELDS
 from app.recipes.foreign import read_sound
 from app.recipes.own import (
     AppRecipes,
@@ -35,6 +43,13 @@ router = Router(prefix="/api/v1", tags=["runs"])
 def get_recipes(session: Db, actor: CurrentActor, judging: AppJudging) -> list[RecipeOut]:
     """The built-in recipes, shared ones and one's own, each with what came of the runs that used it."""
     return [RecipeOut.of(one) for one in list_recipes(session, actor, judging)]
+
+
+@router.get("/recipe-fields")
+@needs(Permission.RECIPE_READ)
+def get_fields() -> list[RecipeFieldOut]:
+    """Every field that a recipe may set: what it means, when to change it, its limits and its default, in the reader's language."""
+    return [RecipeFieldOut.of(field) for field in FIELDS.values()]
 
 
 @router.post("/recipes", status_code=201)

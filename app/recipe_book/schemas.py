@@ -6,9 +6,10 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
 
+from app.core.i18n import gettext
 from app.recipe_book.listing import Listed
 from app.recipes.config import TrainingConfig
-from app.recipes.fields import changes_schema
+from app.recipes.fields import ConfigField, changes_schema
 from app.recipes.foreign import LARGEST_BYTES, Tool
 from app.recipes.models import NAME_CHARACTERS, PURPOSE_CHARACTERS
 
@@ -16,6 +17,43 @@ _Name = Annotated[str, Field(max_length=NAME_CHARACTERS)]
 _Purpose = Annotated[str, Field(max_length=PURPOSE_CHARACTERS)]
 # Told in the document; judged where the form's and the command line's are, in the same words.
 _Settings = Annotated[dict[str, Any], WithJsonSchema(changes_schema())]
+
+
+class RecipeFieldOut(BaseModel):
+    """A field that recipes and the changes to them may set, as the form explains it.
+
+    `label`, `meaning` (what it does, and when to change it), `section`, `unit` and `allowed` are in the reader's language. `default` is
+    the standard's. Limits are inclusive but for `above`; `choices` are all values where it has such.
+    """
+
+    name: str
+    label: str
+    meaning: str
+    section: str
+    unit: str
+    default: bool | int | float | str | list[str]
+    allowed: str
+    choices: list[str]
+    minimum: float | None
+    above: float | None
+    maximum: float | None
+
+    @classmethod
+    def of(cls, field: ConfigField) -> "RecipeFieldOut":
+        """In the reader's language."""
+        return cls(
+            name=field.name,
+            label=gettext(field.label),
+            meaning=gettext(field.meaning),
+            section=gettext(field.section.value),
+            unit=gettext(field.unit) if field.unit else "",
+            default=getattr(TrainingConfig(), field.name),
+            allowed=field.allowed,
+            choices=list(field.choices),
+            minimum=field.minimum,
+            above=field.above,
+            maximum=field.maximum,
+        )
 
 
 class RefusedFieldOut(BaseModel):

@@ -6,8 +6,8 @@
 tool's config), `planning` what it would be and take (`plan_api`, `plan_schemas` REST), `device` what this
 machine has, `placing` what a run may get of it and of the workers',
 `backends` other trainers on it, `fitting` to data and base model, `mixing` with a second dataset, `changes`
-from its recipe, `again` one made once more, `pace`, `offers` to choose from, `preflight/` what stands against a start · one
-under way:
+from its recipe, `again` one made once more, `alike` one like another with changes, `pace`, `offers` to choose from,
+`preflight/` what stands against a start · one under way:
 `pages`, `stopping` (pausing and going on too),
 `curves`, `losses`, `diagnosis`, `samples`, `story`, `logs` · several: `comparing`, `compare_pages`, `sweeps` · one that failed:
 `advice` by failure code · what stays: `leftovers`, `folder_names` which the child has too, `checkpoints` (`checkpoint_files` on the

@@ -4,6 +4,7 @@ from typing import Annotated, Final
 
 from fastapi import Header, Query, Request, Response
 from fastapi.responses import FileResponse, PlainTextResponse
+from sqlmodel import Session
 from sse_starlette.sse import EventSourceResponse
 
 from app.accounts.access import CurrentActor, needs
@@ -19,8 +20,11 @@ from app.jobs.api import After
 from app.jobs.events import SamplePayload
 from app.jobs.models import StopRequest
 from app.jobs.stream import stream_events
+from app.recipes.own import AppRecipes
+from app.recipes.recipes import RecipeBook
 from app.runs import service, stopping
-from app.runs.again import request_again, run_again
+from app.runs.again import request_again
+from app.runs.alike import request_alike
 from app.runs.artifacts import artifacts, require_artifact
 from app.runs.as_base import use_as_base
 from app.runs.backends import TheseBackends
@@ -30,6 +34,7 @@ from app.runs.diagnosis import diagnose_run
 from app.runs.judging import AppJudging
 from app.runs.logs import log_tail
 from app.runs.manifest import Manifest, manifest_of
+from app.runs.models import Run
 from app.runs.preflight.ground import TheseSurroundings
 from app.runs.preflight.schemas import PreflightOut
 from app.runs.samples import read_samples
@@ -46,6 +51,7 @@ from app.runs.schemas import (
     RunOut,
     RunStartedOut,
 )
+from app.runs.service import RunRequest
 from app.runs.tracking_schemas import TrackedOut
 from app.sentences import N_
 
@@ -100,6 +106,7 @@ def start_run(
 def look_before_again(
     session: Db,
     actor: CurrentActor,
+    book: AppRecipes,
     backends: TheseBackends,
     surroundings: TheseSurroundings,
     run_id: int,
@@ -107,12 +114,12 @@ def look_before_again(
 ) -> PreflightOut:
     """What stands against making the run once more. Starts nothing."""
     ground = surroundings.ground_of_run(run_id)
-    first, accepted = service.require_run(session, run_id), body.accepted_warnings if body else []
-    request = request_again(session, first, accepted)
+    first, asked = service.require_run(session, run_id), body or AgainIn()
+    request = _again(session, book, first, asked)
     items = service.look_before(
         session, actor, request, suites=first.evaluate_with, backends=backends, ground=ground
     )
-    return PreflightOut.of(items, accepted, request.override_reason, first.preflight)
+    return PreflightOut.of(items, asked.accepted_warnings, request.override_reason, first.preflight)
 
 
 @router.post("/runs/{run_id}/again", status_code=201)
@@ -120,6 +127,7 @@ def look_before_again(
 def start_again(
     session: Db,
     actor: CurrentActor,
+    book: AppRecipes,
     response: Response,
     backends: TheseBackends,
     surroundings: TheseSurroundings,
@@ -127,17 +135,24 @@ def start_again(
     body: AgainIn | None = None,
     idempotency_key: Annotated[str, Header(max_length=80)] = "",
 ) -> RunStartedOut:
-    """The run once more, on the same arrays with the same config: the same device gives the same losses. What was accepted of its
-    pre-flight stays so where the evidence is the same."""
+    """The run once more, on the same arrays with the same config: the same device gives the same losses. With `changes` a new run
+    like it, otherwise in these fields. What was accepted of its pre-flight stays so where the evidence is the same."""
     ground = surroundings.ground_of_run(run_id)
     first = service.require_run(session, run_id)
-    accepted = body.accepted_warnings if body else ()
-    run, created = run_again(
-        session, actor, first, backends=backends, ground=ground, accepted=accepted, key=idempotency_key
+    request = _again(session, book, first, body or AgainIn(), idempotency_key)
+    run, created = service.start_run(
+        session, actor, request, suites=first.evaluate_with, backends=backends, ground=ground
     )
     if not created:
         response.status_code = 200
     return RunStartedOut.answer(run, service.run_job(session, run), created=created)
+
+
+def _again(session: Session, book: RecipeBook, run: Run, asked: AgainIn, key: str = "") -> RunRequest:
+    """What is asked for: the very run, or one like it."""
+    if asked.changes:
+        return request_alike(session, book, run, asked.changes, asked.accepted_warnings, key)
+    return request_again(session, run, asked.accepted_warnings, key)
 
 
 @router.post("/runs/{run_id}/base-model", status_code=201)

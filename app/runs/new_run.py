@@ -24,11 +24,11 @@ from app.mask_settings.tokenizers import readable_arguments, tokenizer_of
 from app.masking import MaskSettings
 from app.recipes.advice import Task
 from app.recipes.axes import Axis, axes_of, read_lines, require_apart
-from app.recipes.config import TrainingConfig
 from app.recipes.continuing import ADAPTER_SHAPE
 from app.recipes.fields import FIELDS, display, displayed
 from app.recipes.method import METHOD_FIELDS, Method
-from app.recipes.recipes import BUILT_IN, RecipeBook, build_config, values_of
+from app.recipes.recipes import BUILT_IN, RecipeBook, build_config
+from app.runs.alike import STANDARD, recipe_like
 from app.runs.backends import Backends
 from app.runs.device import Device
 from app.runs.further import require_adapter, shape_of
@@ -45,7 +45,7 @@ DEFAULTS: Final = {
     "version": "",
     "model": "",
     "mix_version": "",
-    "recipe": "standard",
+    "recipe": STANDARD,
     "task": "",
     **write_settings(MaskSettings()),
     "name": "",
@@ -129,10 +129,9 @@ class NewRunForm:
         """The same again: what differs from the recipe as it is now becomes a typed-in value. Where it is gone, from the
         standard.
         """
-        base = book.find(run.recipe) or book.require(DEFAULTS["recipe"])
-        recipe = values_of(base, run.config.method)
-        config = displayed(_repeated(run))
-        values = DEFAULTS | {name: text for name, text in config.items() if text != recipe[name]}
+        base, config, names = recipe_like(run, book)
+        typed = displayed(config)
+        values = DEFAULTS | {name: typed[name] for name in names}
         settings = check.settings.to_settings()
         values |= {name: text for name, text in write_settings(settings).items() if name in DEFAULTS}
         values |= {
@@ -236,14 +235,6 @@ class NewRunForm:
     def number(self, name: str) -> int | None:
         """An id that was chosen, if it is one."""
         return typed_whole(self.values[name], digits=17)
-
-
-def _repeated(run: Run) -> TrainingConfig:
-    """The config that gives the same run again: steps that were planned for a machine's speed are now a number."""
-    plan = run.result.plan if run.result else None
-    if plan is None or not plan.minutes:
-        return run.config
-    return run.config.model_copy(update={"max_steps": plan.steps, "max_train_minutes": 0.0})
 
 
 def require_sound(

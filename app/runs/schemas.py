@@ -2,9 +2,9 @@
 
 from collections.abc import Iterable
 from datetime import datetime
-from typing import Any, Literal, Protocol, Self
+from typing import Annotated, Any, Literal, Protocol, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
 
 from app.accounts.who import CreatedByOut
 from app.core.i18n import gettext, say
@@ -18,6 +18,7 @@ from app.recipes.config import TrainingConfig
 from app.recipes.fields import changes_schema
 from app.recipes.foreign import LARGEST_BYTES
 from app.recipes.foreign import Tool as ForeignTool
+from app.runs.advice import remedy_for
 from app.runs.beginning import Beginning
 from app.runs.comparing import Difference, Reached
 from app.runs.curves import METRIC_FIELDS, Curves
@@ -89,15 +90,33 @@ class RunIn(StartIn):
 
 
 class AgainIn(BaseModel):
-    """What may be said beside “again”: warnings that have come up since."""
+    """What may be said beside “again”: what is to be otherwise, and warnings that have come up since."""
 
     model_config = ConfigDict(extra="forbid")
+
+    changes: Annotated[dict[str, Any], WithJsonSchema(changes_schema())] = Field(
+        default_factory=dict,
+        description="Fields that are otherwise than in that run, such as the `changes` of a finding of its diagnosis.",
+    )
 
     accepted_warnings: AcceptedNames = Field(default_factory=list, description=ACCEPTED)
 
 
+class RemedyOut(BaseModel):
+    """What a run that failed wants otherwise: a sentence in the reader's language, and the fields, ready for `changes` of “again”."""
+
+    advice: str
+    changes: dict[str, str]
+
+    @classmethod
+    def of(cls, run: Run, job: Job) -> "RemedyOut | None":
+        """None unless a change of the config can help."""
+        remedy = remedy_for(run, job)
+        return cls(advice=say(remedy.sentence), changes=remedy.changes) if remedy and remedy.changes else None
+
+
 class RunOut(CreatedByOut):
-    """A run; its state is that of its job."""
+    """A run; its state is that of its job. `remedy`: what to change where it failed and a change can help."""
 
     id: int
     name: str
@@ -123,12 +142,13 @@ class RunOut(CreatedByOut):
     result: RunResult | None
     created_at: datetime
     job: JobOut
+    remedy: RemedyOut | None
 
     @classmethod
     def of(cls, run: Run, job: Job) -> "RunOut":
         """From the stored rows."""
-        values = {name: getattr(run, name) for name in cls.model_fields if name != "job"}
-        return cls.model_validate({**values, "job": JobOut.of(job)})
+        values = {name: getattr(run, name) for name in cls.model_fields if name not in ("job", "remedy")}
+        return cls.model_validate({**values, "job": JobOut.of(job), "remedy": RemedyOut.of(run, job)})
 
 
 class RunStartedOut(RunOut):

@@ -9,6 +9,7 @@ from app.accounts.models import Role
 from app.checklists.items import OF_SOME, TITLES
 from app.core.database import transaction
 from app.core.storage import Storage
+from app.evaluations.documents import CaseLimits
 from app.exports.handler import scores_of
 from app.exports.work import Scores
 from app.jobs import service as jobs
@@ -186,3 +187,15 @@ def test_what_a_run_under_way_has_not_yet_is_not_held_against_it(app: FastAPI, s
     over = evidence()
     assert "choose some sample prompts" in over["vibe_check"]
     assert "measure it more often" in over["eval_loss"]
+
+
+def test_a_suite_on_which_the_base_model_passes_nothing_is_not_called_unmeasured(app: FastAPI) -> None:
+    run_id = _trained(app)
+    evaluation = judged(app, "general-en", run_id=run_id, good=BAD, limits=CaseLimits(max_cases=1))
+    assert evaluation.summary is not None
+    assert evaluation.summary.retention is not None
+    assert evaluation.summary.retention.value is None
+    items = make_person(app, Role.ANNOTATOR).api.get(f"/api/v1/runs/{run_id}/checklist").json()
+    (item,) = (one for one in items if one["code"] == "general")
+    assert item["evidence"].startswith("Judged, but the base model passes no check there")
+    assert (item["state"], item["link"]) == ("open", f"/evaluations/{evaluation.id}")

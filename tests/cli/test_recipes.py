@@ -6,6 +6,9 @@ import pytest
 from fastapi import FastAPI
 
 from app.core.database import transaction
+from app.core.i18n import Locale, gettext, use_locale
+from app.recipes.config import TrainingConfig
+from app.recipes.fields import FIELDS
 from tests.cli.conftest import LiveServer
 from tests.support.training import make_check
 
@@ -51,6 +54,32 @@ def test_recipes_are_saved_changed_exported_imported_and_deleted(
     plan = ("advise", "--dataset", "Calls", "--model", "small", "--json", "--recipe")
     assert live.run(*plan, "SHORT").json["config"]["seed"] == 7
     assert "There is no recipe “Copy”. Use one of: quick" in live.run(*plan, "Copy").error
+
+
+@pytest.mark.parametrize(("locale", "language"), [("en", "en_US.UTF-8"), ("zh_CN", "zh_CN.UTF-8")])
+def test_every_setting_is_explained_by_rest_and_by_the_command_as_in_the_form(
+    live: LiveServer, locale: Locale, language: str
+) -> None:
+    told = live.run("recipes", "fields", "--json", LANG=language).json
+    assert [one["name"] for one in told] == list(FIELDS)
+    with use_locale(locale):
+        for one in told:
+            field = FIELDS[one["name"]]
+            words = (
+                gettext(field.label),
+                gettext(field.meaning),
+                gettext(field.section.value),
+                field.allowed,
+            )
+            assert (one["label"], one["meaning"], one["section"], one["allowed"]) == words
+            assert one["allowed"] or not field.is_number
+    assert {one["name"]: one["default"] for one in told} == TrainingConfig().to_json()
+    row = " ".join(
+        live.run("recipes", "fields", "lora_dropout", LANG=language).stdout.splitlines()[1].split()
+    )
+    (dropout,) = (one for one in told if one["name"] == "lora_dropout")
+    assert row == f"lora_dropout 0.05 {dropout['allowed']} {dropout['label']} – {dropout['meaning']}"
+    assert "lora_drop" in live.run("recipes", "fields", "lora_drop", LANG=language).error
 
 
 def test_a_config_of_another_tool_is_read_alike_wherever_it_comes_in(

@@ -58,6 +58,10 @@ SPELLED_TWICE: Final[dict[tuple[str, str], str]] = {
         "app.notices.schemas.WebhookRequest",
     ): "what was typed, and what REST shows of the row that came of it",
     (
+        "app.recipe_book.schemas.RecipeFieldOut",
+        "app.recipes.fields.ConfigField",
+    ): "what REST promises does not follow what a form reads, and is in the reader's language",
+    (
         "app.recipe_book.schemas.RecipeOut",
         "app.recipes.recipes.Recipe",
     ): "what REST shows of one that cannot be read any more too",

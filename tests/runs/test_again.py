@@ -13,9 +13,11 @@ from app.jobs import service as jobs
 from app.jobs.handlers import Workplace
 from app.jobs.models import JobState
 from app.mask_checks.models import MaskCheck
+from app.recipes.recipes import build_config
 from app.runs.environment import Environment
 from app.runs.handler import Train
 from app.runs.models import Run
+from app.runs.new_run import NewRunForm
 from app.runs.result import Pieces, RunResult, TrainingPlan
 from app.runs.service import RunRequest, require_run, start_run
 from tests.cli.conftest import LiveServer, live
@@ -71,6 +73,50 @@ def test_a_run_made_again_has_the_same_arrays_and_what_the_machine_decided(
         session.add(check)
     refused = live.run("again", "--run", str(first), "--no-wait")
     assert (refused.code, "cannot be made again" in refused.error) == (1, True)
+
+
+def test_a_run_like_another_has_its_settings_but_for_what_is_changed(app: FastAPI, live: LiveServer) -> None:
+    first = _ended(app, lora_r=8, lora_alpha=16, seed=5)
+    again = (
+        "again",
+        "--run",
+        str(first),
+        "--set",
+        "learning_rate=2e-5",
+        "--idempotency-key",
+        "like",
+        "--json",
+    )
+    items = live.run("again", "--run", str(first), "--set", "learning_rate=2e-5", "--dry-run", "--json").json
+    assert {one["name"] for one in items} >= {"mask_check", "learning_rate"}
+    made = live.run(*again, "--no-wait").json
+    before = live.run("status", "--run", str(first), "--json").json
+    differing = {name for name, value in made["config"].items() if value != before["config"][name]}
+    # The steps that the time budget came to are kept as a number; the machine may decide on the precision anew.
+    assert differing == {"learning_rate", "max_steps", "max_train_minutes"}
+    assert (made["config"]["learning_rate"], made["config"]["max_steps"]) == (2e-5, 7)
+    for name in (
+        "mask_check_id",
+        "base_model_id",
+        "dataset_version_id",
+        "arrays_hash",
+        "recipe",
+        "evaluate_with",
+    ):
+        assert made[name] == before[name]
+    assert live.run(*again, "--no-wait").json["id"] == made["id"]
+    other = live.run(*again, "--set", "seed=6", "--no-wait")
+    assert "other settings than these" in other.error
+    # The form for the same change asks for the same config.
+    with transaction(app.state.engine) as session:
+        run = require_run(session, first)
+        check = session.get_one(MaskCheck, run.mask_check_id)
+        form = NewRunForm.like(run, check)
+        form.values["learning_rate"] = "2e-5"
+        assert build_config("standard", form.choice().changes).to_json() == made["config"]
+    for wrong, said in (("lora_r=0", "lora_r must be at least 1"), ("fancy=1", "fancy")):
+        refused = live.run("again", "--run", str(first), "--set", wrong, "--no-wait")
+        assert (refused.code, said in refused.error) == (1, True)
 
 
 def test_the_manifest_holds_whatever_decides_the_numbers(app: FastAPI, live: LiveServer) -> None:

@@ -14,10 +14,12 @@ from app.jobs.models import JobState
 from app.mask_checks.models import MaskCheck
 from app.runs.models import Run
 from app.runs.service import require_run
+from tests.cli.conftest import LiveServer, live
 from tests.runs.under_way import end, running, runs
 from tests.support.people import Person, visible_text
 from tests.support.training import metric, progress
 
+__all__ = ["live"]
 pytestmark = pytest.mark.usefixtures("silent_bell")
 LOSSES = {10: 2.5, 20: 1.5, 30: 2.0}
 
@@ -197,6 +199,22 @@ def test_a_run_goes_on_from_a_checkpoint_with_what_fits_and_nothing_else(
     assert engineer.api.delete(f"/api/v1/runs/{run_id}/checkpoints").status_code == 204
     left = engineer.api.get(f"/api/v1/runs/{run_id}/checkpoints").json()
     assert {one["gone"] for one in left} >= {"Removed by a person, or gone from the disk."}
+
+
+@pytest.mark.parametrize("state", [JobState.FAILED, JobState.CANCELLED, JobState.SUCCEEDED])
+def test_it_goes_on_however_the_run_ended_from_its_page_by_rest_and_by_the_command(
+    app: FastAPI, engineer: Person, storage: Storage, live: LiveServer, state: JobState
+) -> None:
+    # At step 30 of 100: one that succeeded was stopped and kept.
+    run_id = told(app, storage, state)
+    page = engineer.browser.get(f"/runs/{run_id}").text
+    form = engineer.browser.get(f"/runs/{run_id}/checkpoints/20/continue")
+    assert (f"/runs/{run_id}/checkpoints/20/continue" in page, form.status_code) == (True, 200)
+    made = engineer.api.post(f"/api/v1/runs/{run_id}/checkpoints/20/continue", json={})
+    assert (made.status_code, made.json()["begins"]["step"]) == (201, 20)
+    command = ("continue", "--run", str(run_id), "--step", "30", "--no-wait", "--json")
+    begins = live.run(*command).json["begins"]
+    assert (begins["run_id"], begins["step"], begins["how"]) == (run_id, 30, "checkpoint")
 
 
 def test_the_form_that_goes_on_keeps_what_was_typed_and_a_model_is_made_from_the_page(
