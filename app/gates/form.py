@@ -11,7 +11,6 @@ from app.core.errors import StudioError
 from app.gates.limits import GateRequest, read_request
 from app.sentences import N_
 
-# Longer ones belong into a script.
 # As the pages call the fields.
 _LABELS: Final = {
     "min": N_("At least"),
@@ -19,6 +18,7 @@ _LABELS: Final = {
     "against": N_("Not worse than"),
     "tolerance": N_("How much worse it may be"),
 }
+# Longer ones belong into a script.
 Lines = Annotated[str, Query(max_length=4000)]
 
 
