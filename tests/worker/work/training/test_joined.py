@@ -204,7 +204,7 @@ def test_each_thread_gets_its_own_outputs() -> None:
 
     def waiting(one: Attention, x: torch.Tensor) -> Outputs:
         first = getattr(one, NAMES[0])(x)
-        middle.wait()
+        middle.wait(60)
         return [first, *(getattr(one, name)(x) for name in NAMES[1:])]
 
     model.get_base_model().way = waiting
