@@ -12,7 +12,7 @@ from typing import Final
 
 from app.dialogue.limits import spoken_size
 from app.jobs.processor import this_processor
-from app.sentences import N_, Sentence
+from app.sentences import N_
 
 RAN_OUT: Final = N_(
     "The memory ran out (%(detail)s). This machine has %(memory)s, which all that runs on it shares: try again when less runs beside it, "
@@ -22,10 +22,10 @@ TRAINING_RAN_OUT: Final = N_(
     "The memory ran out (%(detail)s). This machine has %(memory)s, which all that runs on it shares. Use a smaller "
     "per_device_train_batch_size with more gradient_accumulation_steps, a shorter max_length, gradient_checkpointing or load_in_4bit."
 )
-_GPU_RAN_OUT: Final = N_(
+GPU_RAN_OUT: Final = N_(
     "The GPU's memory ran out (%(detail)s). Try again when nothing else uses it, or let a worker whose GPU has more memory do it."
 )
-_TRAINING_GPU_RAN_OUT: Final = N_(
+TRAINING_GPU_RAN_OUT: Final = N_(
     "The GPU's memory ran out (%(detail)s). Use a smaller per_device_train_batch_size with more gradient_accumulation_steps, a shorter "
     "max_length, gradient_checkpointing or load_in_4bit."
 )
@@ -75,13 +75,6 @@ def is_told_by(error: BaseException) -> bool:
             return True
         seen = seen.__cause__ or (None if seen.__suppress_context__ else seen.__context__)
     return False
-
-
-def ran_out(error: BaseException, detail: str, *, trains: bool) -> Sentence:
-    """What is said of an error that tells it: what there was, and what to do. torch's own words, the detail, tell what a GPU had."""
-    if is_of_a_gpu(str(error)):
-        return Sentence.of(_TRAINING_GPU_RAN_OUT if trains else _GPU_RAN_OUT, detail=detail)
-    return Sentence.of(TRAINING_RAN_OUT if trains else RAN_OUT, detail=detail, memory=memory_here())
 
 
 def is_of_a_gpu(said: str) -> bool:

@@ -8,7 +8,7 @@ from app.base_models.schemas import BaseModelOut
 from app.cli.connection import UrlOption, connect
 from app.cli.options import JsonOption, WaitOption
 from app.cli.progress import JobProgress
-from app.client.pipeline import begin_base_model, ensure_base_model, require_known_base_model
+from app.client.pipeline import begin_base_model, prepared_base_model, require_known_base_model
 from app.client.waiting import JobEnded
 from app.core.console import Id, print_json, print_table, say
 from app.core.formatting import file_size, number
@@ -79,7 +79,7 @@ def prepare(
         try:
             if wait and not found.is_ready:
                 with JobProgress(_("Preparing “%(name)s”") % {"name": found.name}) as progress:
-                    found = ensure_base_model(client, str(found.id), progress)
+                    found = prepared_base_model(client, found, progress)
         except JobEnded:
             if as_json:
                 print_json(client.base_model(found.id).model_dump(mode="json"))

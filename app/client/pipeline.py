@@ -169,7 +169,11 @@ def check_recipe(client: StudioClient, recipe: str, changes: dict[str, Any]) -> 
 
 def ensure_base_model(client: StudioClient, reference: str, listen: Listener) -> BaseModelOut:
     """The model by id, name, hub id, folder or the run that made it, registered and prepared if it is not."""
-    model = begin_base_model(client, reference)
+    return prepared_base_model(client, begin_base_model(client, reference), listen)
+
+
+def prepared_base_model(client: StudioClient, model: BaseModelOut, listen: Listener) -> BaseModelOut:
+    """The model once the preparation that it was found with has ended. Raises JobEnded where that failed."""
     if model.is_ready:
         return model
     if model.job is None:

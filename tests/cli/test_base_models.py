@@ -1,19 +1,22 @@
 """The base models of a server from a shell: listed, prepared, removed."""
 
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 from fastapi import FastAPI
 from sqlmodel import select
 
 from app.base_models.models import ModelEntry
+from app.base_models.schemas import BaseModelOut
+from app.cli import base_models
+from app.client.pipeline import begin_base_model
 from app.core.database import reading, transaction
 from app.core.storage import Storage
 from app.jobs import service as jobs
 from app.jobs.models import Job, JobState
 from app.sentences import Failure, FailureCode
-from tests.cli.conftest import LiveServer, wait_until
+from tests.cli.conftest import LiveServer
 from tests.support.training import make_check, make_model
 
 pytestmark = pytest.mark.usefixtures("silent_bell")
@@ -91,20 +94,22 @@ def test_a_model_that_something_was_made_with_stays(
     assert names(app) == [used]
 
 
-def test_one_whose_preparation_fails_is_printed_as_it_ended(app: FastAPI, live: LiveServer) -> None:
-    def queued() -> Job | None:
-        with reading(app.state.engine) as session:
-            return session.exec(select(Job)).first()
+def test_one_whose_preparation_fails_is_printed_as_it_ended_and_not_begun_again(
+    app: FastAPI, live: LiveServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A worker is so quick that it has failed before anybody waits for it."""
 
-    with ThreadPoolExecutor() as pool:
-        waiting = pool.submit(live.run, "models", "prepare", "org/other", "--json")
-        wait_until(lambda: queued() is not None, "the preparation is queued")
+    def begun_and_failed(*asked: Any, **more: Any) -> BaseModelOut:
+        found = begin_base_model(*asked, **more)
         with transaction(app.state.engine) as session:
             job = session.exec(select(Job)).one()
             claim = jobs.claim(session, job.id or 0, owner="w", lease_seconds=30)
             assert claim is not None
             failure = Failure.of(FailureCode.MODEL_MISSING, "The hub has no such model.")
             jobs.finish(session, claim, JobState.FAILED, failure=failure)
-        ended = waiting.result(120)
+        return found
+
+    monkeypatch.setattr(base_models, "begin_base_model", begun_and_failed)
+    ended = live.run("models", "prepare", "org/other", "--json")
     assert (ended.code, ended.json["is_ready"], ended.json["job"]["state"]) == (1, False, "failed")
     assert "The hub has no such model." in ended.stderr

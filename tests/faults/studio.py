@@ -9,6 +9,7 @@ from typing import Any
 import psutil
 
 from app.core.settings import Settings
+from app.runs.preflight.items import Name
 from tests.support.installation import Studio
 from tests.support.processes import below
 from tests.support.workers import wait_until
@@ -63,6 +64,7 @@ def start(studio: Studio, check: dict[str, Any], **changes: Any) -> dict[str, An
         "mask_check_id": check["id"],
         "recipe": "quick",
         "confirmed": True,
+        "accepted_warnings": list(Name),
         "changes": {
             "gradient_accumulation_steps": 1,
             "per_device_train_batch_size": 1,

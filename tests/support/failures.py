@@ -21,7 +21,14 @@ _BEFORE_TEMPLATE = {"JobFailed": 1, "Failure.of": 1, "CheckRefused": 1, "Trouble
 # What an entry of a catalogue is; classes that are made of one raise nothing that is not an entry.
 ENTRIES = {"Trouble", "Refusal"}
 # The words for a process that was killed, in their order, and the code that each comes with; what the log alone says has none.
-KILLED = {"memory": "KILLED", "perhaps_memory": "KILLED", "outside": "DIED", "again": None, "crashed": "DIED"}
+KILLED = {
+    "memory": "KILLED",
+    "perhaps_memory": "KILLED",
+    "outside": "DIED",
+    "again": None,
+    "crashed": "DIED",
+    "refused": "OUT_OF_MEMORY",
+}
 # A method that raises with the template it is given: its calls count, its own raise does not.
 HANDS_ON = "refusal"
 
@@ -171,7 +178,7 @@ def _of_another(node: ast.expr, constants: dict[str, list[ast.expr]]) -> bool:
     if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
         if node.func.attr == "with_values":
             return _of_another(node.func.value, constants)
-        return _called(node) == "Sentence.from_json"
+        return node.func.attr == "relabelled" or _called(node) == "Sentence.from_json"
     if isinstance(node, ast.Attribute) and node.attr == "template":
         return _of_another(node.value, constants)
     return isinstance(node, ast.Attribute) and node.attr == "sentence"

@@ -181,8 +181,7 @@ def explain(error: Exception, output_dir: Path, *, trains: bool) -> JobFailed:
     kind = type(error).__name__
     detail = first_line[:300].rstrip(".")
     if want_of_memory.is_told_by(error):
-        detail = want_of_memory.told_in(str(error)) or detail or kind
-        return JobFailed(FailureCode.OUT_OF_MEMORY, want_of_memory.ran_out(error, detail, trains=trains))
+        return _out_of_memory(str(error), want_of_memory.told_in(str(error)) or detail or kind, trains=trains)
     if (failed := device_failure(error)) is not None:
         return failed
     if isinstance(error, ModuleNotFoundError) and error.name:
@@ -190,6 +189,15 @@ def explain(error: Exception, output_dir: Path, *, trains: bool) -> JobFailed:
     if tells_full_disk(error):
         return JobFailed(FailureCode.DISK_FULL, DISK_FULL, folder=str(output_dir))
     return JobFailed(FailureCode.UNEXPECTED, UNEXPECTED, kind=kind, detail=detail or kind)
+
+
+def _out_of_memory(said: str, detail: str, *, trains: bool) -> JobFailed:
+    """What there was, and what to do. torch's own words, the detail, tell what a GPU had."""
+    if want_of_memory.is_of_a_gpu(said):
+        template = want_of_memory.TRAINING_GPU_RAN_OUT if trains else want_of_memory.GPU_RAN_OUT
+        return JobFailed(FailureCode.OUT_OF_MEMORY, template, detail=detail)
+    template = want_of_memory.TRAINING_RAN_OUT if trains else want_of_memory.RAN_OUT
+    return JobFailed(FailureCode.OUT_OF_MEMORY, template, detail=detail, memory=want_of_memory.memory_here())
 
 
 def main(arguments: list[str]) -> int:
