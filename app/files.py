@@ -27,6 +27,12 @@ APP_FOLDER: Final = Path(__file__).resolve().parent
 CODE_FOLDER: Final = APP_FOLDER.parent
 
 
+def python_path() -> str:
+    """The PYTHONPATH of a process that this one starts: the code, and behind it what whoever started this one had there."""
+    others = os.environ.get("PYTHONPATH", "").split(os.pathsep)
+    return os.pathsep.join(dict.fromkeys([str(CODE_FOLDER), *filter(None, others)]))
+
+
 def shipped(name: str) -> Path:
     """A folder that comes with the code: inside the package where the program is installed, beside it in a checkout."""
     installed = APP_FOLDER / name

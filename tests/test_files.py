@@ -1,4 +1,4 @@
-"""Scratch folders, and what processes that were killed left of theirs."""
+"""Scratch folders, what processes that were killed left of theirs, and where those that are started find code."""
 
 import os
 import time
@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from app.accounts import first_run
-from app.files import scratch_folder
+from app.files import CODE_FOLDER, python_path, scratch_folder
 
 
 def test_a_scratch_folder_goes_with_its_block_and_an_abandoned_one_with_the_next(
@@ -33,3 +33,18 @@ def test_a_secret_that_was_never_finished_goes_with_the_next(tmp_path: Path) -> 
     os.utime(half, (time.time() - 3600,) * 2)
     assert first_run.setup_code(tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["setup-code"]
+
+
+def test_processes_that_are_started_find_the_code_first_and_then_what_was_there(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    code = str(CODE_FOLDER)
+    for there, expected in (
+        ("", [code]),
+        ("/mine", [code, "/mine"]),
+        (f"/mine:{code}:/other", [code, "/mine", "/other"]),
+    ):
+        monkeypatch.setenv("PYTHONPATH", there)
+        assert python_path().split(":") == expected
+    monkeypatch.delenv("PYTHONPATH")
+    assert python_path() == code

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from app.core.settings import Settings
-from app.files import CODE_FOLDER
+from app.files import python_path
 from app.jobs.models import JobState
 from app.line_process import LineProcess
 from app.runs.tracking import TrackerName
@@ -141,7 +141,7 @@ class WandbTracker:
             name: value for name, value in os.environ.items() if not name.startswith(_NOT_HANDED_ON)
         }
         # Of what goes wrong in the package its makers are not told from here.
-        environment |= {"PYTHONPATH": str(CODE_FOLDER), "WANDB_ERROR_REPORTING": "false"}
+        environment |= {"PYTHONPATH": python_path(), "WANDB_ERROR_REPORTING": "false"}
         command = (sys.executable, "-m", "app.trackers.wandb_process")
         try:
             return LineProcess(command, environment=environment, folder=self._folder, keeps_words=True)

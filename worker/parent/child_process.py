@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from app.files import CODE_FOLDER
+from app.files import python_path
 from app.line_process import LineProcess
 
 _END: Final[dict[str, Any]] = {"event": "__end__"}
@@ -35,7 +35,7 @@ class ChildProcess:
         """Start it; events begin to arrive."""
         environment = {
             **os.environ,
-            "PYTHONPATH": str(CODE_FOLDER),
+            "PYTHONPATH": python_path(),
             "PYTHONUNBUFFERED": "1",
             "HF_HUB_DISABLE_TELEMETRY": "1",
             **self.surroundings,
