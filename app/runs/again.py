@@ -1,6 +1,7 @@
 """A run made once more: the same arrays, base model and config, so that the same device gives the same losses."""
 
 from collections.abc import Collection
+from dataclasses import replace
 from typing import Final
 
 from sqlmodel import Session
@@ -68,12 +69,17 @@ def request_like(
     accepted: Collection[str],
     key: str,
 ) -> RunRequest:
-    """What is asked for with a run on the same data, confirmed and accepted as this one was."""
+    """What is asked for with a run on the same data, confirmed and accepted as this one was, by this very config."""
+    on_its_data = request_on_its_data(session, run, accepted, key)
+    return replace(on_its_data, name=name, exactly=config, begins=begins, again_of=run)
+
+
+def request_on_its_data(session: Session, run: Run, accepted: Collection[str], key: str) -> RunRequest:
+    """What every run on the data of this one asks for: its recipe by name, confirmed, accepted, judged and placed as this one was."""
     return RunRequest(
         mask_check_id=run.mask_check_id,
         mix_check_id=run.mix_check_id,
         recipe=run.recipe,
-        name=name,
         confirmed=True,
         override_reason=run.override_reason or "",
         evaluate_with=tuple(run.evaluate_with),
@@ -81,9 +87,6 @@ def request_like(
         accepted_warnings=tuple(accepted),
         accepted_before=run.preflight,
         device=run_job(session, run).device_wanted,
-        exactly=config,
-        begins=begins,
-        again_of=run,
     )
 
 

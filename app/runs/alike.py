@@ -1,6 +1,7 @@
 """A new run like an earlier one: the same data, recipe and settings, with some fields otherwise."""
 
 from collections.abc import Collection, Mapping
+from dataclasses import replace
 from typing import Final
 
 from sqlmodel import Session
@@ -9,9 +10,9 @@ from app.core.errors import Conflict
 from app.recipes.config import TrainingConfig
 from app.recipes.fields import displayed
 from app.recipes.recipes import Recipe, RecipeBook, values_of
-from app.runs.again import has_same_arrays
+from app.runs.again import has_same_arrays, request_on_its_data
 from app.runs.models import Run
-from app.runs.service import RunRequest, run_job
+from app.runs.service import RunRequest
 from app.sentences import N_
 
 STANDARD: Final = "standard"
@@ -54,17 +55,9 @@ def request_alike(
     base, config, names = recipe_like(run, book)
     values = config.to_json()
     begins = run.begins
-    return RunRequest(
-        mask_check_id=run.mask_check_id,
-        mix_check_id=run.mix_check_id,
+    return replace(
+        request_on_its_data(session, run, accepted, key),
         recipe=base.name,
         changes={**config.method.fields, **{name: values[name] for name in names}, **changes},
-        confirmed=True,
-        override_reason=run.override_reason or "",
-        evaluate_with=tuple(run.evaluate_with),
-        idempotency_key=key,
-        accepted_warnings=tuple(accepted),
-        accepted_before=run.preflight,
-        device=run_job(session, run).device_wanted,
         init_adapter=begins.run_id if begins and begins.how == "adapter" else None,
     )
