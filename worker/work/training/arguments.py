@@ -19,14 +19,21 @@ ALL_WARM_UP: Final = N_(
 
 
 def training_arguments(
-    config: TrainingConfig, output_dir: Path, device: torch.device, *, evaluate: bool, resumed: bool
+    config: TrainingConfig,
+    output_dir: Path,
+    device: torch.device,
+    *,
+    evaluate: bool,
+    resumed: bool,
+    together: int = 1,
 ) -> TrainingArguments:
-    """Our fields in transformers' words. Precision is the model's own: autocast stays off."""
+    """Our fields in transformers' words, of a run whose loader brings so many of a step's batches `together`. Precision is the model's
+    own: autocast stays off."""
     return TrainingArguments(
         output_dir=str(output_dir),
         per_device_train_batch_size=config.per_device_train_batch_size,
         per_device_eval_batch_size=config.per_device_eval_batch_size,
-        gradient_accumulation_steps=config.gradient_accumulation_steps,
+        gradient_accumulation_steps=config.gradient_accumulation_steps // together,
         num_train_epochs=config.num_train_epochs,
         max_steps=config.max_steps,
         learning_rate=config.learning_rate,

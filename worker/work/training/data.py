@@ -52,10 +52,15 @@ class ArraySamples(Dataset[Sample]):
             "labels": self.arrays.labels[start:end],
         }
 
+    def lengths(self) -> list[int]:
+        """Tokens of each sample, trained or not."""
+        offsets = np.asarray(self.arrays.offsets)
+        found: list[int] = (offsets[self.indices + 1] - offsets[self.indices]).tolist()
+        return found
+
     def tokens(self) -> int:
         """All tokens of the split, trained or not."""
-        offsets = np.asarray(self.arrays.offsets)
-        return int((offsets[self.indices + 1] - offsets[self.indices]).sum())
+        return sum(self.lengths())
 
     def trained_tokens(self) -> int:
         """Labels that the loss will see: nothing comes before a sample's first token to predict it."""

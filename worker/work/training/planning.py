@@ -142,17 +142,20 @@ def tokens_per_second(
     samples: ArraySamples,
     config: TrainingConfig,
     group: ProcessGroup,
+    together: int,
     at_most: float,
 ) -> float:
-    """Speed of forward and back on the run's first batches, in about `at_most` seconds; of all processes together.
+    """Speed of forward and back on the run's first batches, in about `at_most` seconds; of all processes together. `loss_pass` takes
+    so many batches `together`.
 
     It leaves no gradient behind, and random numbers as they were.
     """
     model.train()
     device = next(model.parameters()).device
     random, random_there = torch.get_rng_state(), _state_of(device)
-    loader = EpochLoader(samples, config.per_device_train_batch_size, config.seed)
-    batches = [on_device(batch, device) for batch in islice(loader, _MEASURED_BATCHES)]
+    at_once = min(together, _MEASURED_BATCHES)
+    loader = EpochLoader(samples, config.per_device_train_batch_size * at_once, config.seed)
+    batches = [on_device(batch, device) for batch in islice(loader, _MEASURED_BATCHES // at_once)]
     passes: list[Measured] = []
     began = time.monotonic()
     for batch in batches * _TURNS:

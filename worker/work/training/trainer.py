@@ -87,12 +87,14 @@ class SftTrainer(Trainer):
         order: Order | None = None,
         earlier: Path | None = None,
         goes_on: bool = False,
+        together: int = 1,
     ) -> None:
+        """`together`: how many of a step's batches `loss_pass` takes at once, as `args` were made for."""
         # Where there are more GPUs, transformers would share each batch among them by itself.
         args._n_gpu = min(1, args.n_gpu)
         super().__init__(model=model, args=args, train_dataset=train_samples, eval_dataset=eval_samples)
         self.pop_callback(PrinterCallback)
-        self.config, self.loss_pass, self.proof = config, loss_pass, proof
+        self.config, self.loss_pass, self.proof, self.together = config, loss_pass, proof, together
         self.emit, self.job, self.group = emit, control, group
         self.adapted, self.train_samples, self.eval_samples = model, train_samples, eval_samples
         # What was held out of the second dataset is measured beside, and decides nothing.
@@ -138,8 +140,8 @@ class SftTrainer(Trainer):
     # Data and loss
 
     def get_train_dataloader(self) -> EpochLoader:
-        batch_size, seed = self.config.per_device_train_batch_size, self.config.seed
-        return self._loader(self.train_samples, batch_size, seed, self.order)
+        batch_size = self.config.per_device_train_batch_size * self.together
+        return self._loader(self.train_samples, batch_size, self.config.seed, self.order)
 
     def _loader(
         self, samples: ArraySamples, batch_size: int, seed: int | None, order: Order | None = None
@@ -217,7 +219,7 @@ class SftTrainer(Trainer):
         """A trained token, over all processes."""
         total, count = 0.0, 0
         with torch.no_grad():
-            for batch in self._loader(samples, self.config.per_device_eval_batch_size, None):
+            for batch in self._loader(samples, self.config.per_device_eval_batch_size * self.together, None):
                 self.job.raise_if_cancelled()
                 total += float(self._sum_of(self._prepare_inputs(batch)))
                 count += trained_tokens(batch)

@@ -126,7 +126,8 @@ def our_steps(
     optimizer = start(adapted)
     torch.set_num_threads(2)
     try:
-        loss_pass = in_lanes(chosen, adapted, config, torch.device("cpu"))
+        lengths = [len(sample["input_ids"]) for sample in samples]
+        loss_pass = in_lanes(chosen, adapted, config, torch.device("cpu"), lengths)
     finally:
         torch.set_num_threads(1)
     count = sum(int((sample["labels"][1:] != IGNORE_INDEX).sum()) for sample in samples)

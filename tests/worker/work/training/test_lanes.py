@@ -1,5 +1,6 @@
 """Lanes against one pass over the whole batch, on a small random model."""
 
+import threading
 from typing import Any
 
 import pytest
@@ -9,10 +10,18 @@ from transformers import LlamaConfig
 from app.recipes.config import TrainingConfig
 from app.sentences import FailureCode
 from tests.worker.work.training.small_models import SMALL, adapted, batch_of
-from worker.work.protocol import JobFailed
-from worker.work.training.data import Batch
+from worker.work.protocol import Cancelled, Control, JobFailed
+from worker.work.training.data import Batch, EpochBatches
 from worker.work.training.forward import PackedPass
-from worker.work.training.lanes import LanedPass, lanes_for, split
+from worker.work.training.lanes import (
+    LanedPass,
+    batches_together,
+    in_lanes,
+    lanes_for,
+    row_tokens_for,
+    rows_of,
+    split,
+)
 
 CPU = torch.device("cpu")
 LENGTHS = [9, 14, 11, 30, 12]
@@ -37,11 +46,14 @@ def _gradients(model: Any, loss: torch.Tensor, divisor: float) -> list[torch.Ten
     return [parameter.grad.clone() for parameter in _trained(model) if parameter.grad is not None]
 
 
+@pytest.mark.parametrize("row_tokens", [None, 0, 20, 25, 1000])
 @pytest.mark.parametrize("lanes", [1, 2, 3, 8])
-def test_loss_and_gradients_are_those_of_the_whole_batch(batch: Batch, lanes: int) -> None:
+def test_loss_and_gradients_are_those_of_the_whole_batch(
+    batch: Batch, lanes: int, row_tokens: int | None
+) -> None:
     model = _model()
     whole = PackedPass(model)
-    laned = LanedPass(whole, _trained(model), lanes)
+    laned = LanedPass(whole, _trained(model), lanes, row_tokens)
     expected, found = whole(batch), laned(batch)
     torch.testing.assert_close(found, expected)
     assert found.item() > 0
@@ -63,7 +75,10 @@ def test_gradients_of_several_batches_add_up(batch: Batch) -> None:
     torch.testing.assert_close([parameter.grad for parameter in _trained(model)], expected)
 
 
-def test_a_parameter_that_the_loss_does_not_reach_stays_without_gradient(batch: Batch) -> None:
+@pytest.mark.parametrize("row_tokens", [None, 0])
+def test_a_parameter_that_the_loss_does_not_reach_stays_without_gradient(
+    batch: Batch, row_tokens: int | None
+) -> None:
     model = _model()
     reached, idle = torch.nn.Parameter(torch.ones(())), torch.nn.Parameter(torch.ones(()))
 
@@ -71,9 +86,10 @@ def test_a_parameter_that_the_loss_does_not_reach_stays_without_gradient(batch: 
         factor = reached if 10 in part["sample_indices"] else 1.0
         return PackedPass(model)(part) * factor
 
-    loss = LanedPass(in_one_lane_only, [reached, idle], 2)(batch)
+    loss = LanedPass(in_one_lane_only, [reached, idle], 2, row_tokens)(batch)
     loss.backward()  # type: ignore[no-untyped-call]
-    own = next(part for part in split(batch, 2) if 10 in part["sample_indices"])
+    lane = next(part for part in split(batch, 2) if 10 in part["sample_indices"])
+    [own] = [row for row in rows_of(lane, row_tokens) if 10 in row["sample_indices"]]
     assert reached.grad is not None
     torch.testing.assert_close(reached.grad, PackedPass(model)(own).detach())
     assert idle.grad is None
@@ -92,9 +108,61 @@ def test_each_conversation_goes_into_one_lane_whole_and_lanes_are_about_as_long(
     assert len(split(batch, 9)) == 5
 
 
+def test_rows_hold_whole_conversations_and_no_more_tokens_than_asked_for(batch: Batch) -> None:
+    rows = rows_of(batch, 26)
+    assert [row["sample_indices"] for row in rows] == [[10], [8, 11], [7, 9]]
+    assert [row["borders"] for row in rows] == [[0, 30], [0, 14, 26], [0, 9, 20]]
+    for row in rows:
+        for place, index in enumerate(row["sample_indices"]):
+            there = slice(batch["borders"][index - 7], batch["borders"][index - 6])
+            here = slice(row["borders"][place], row["borders"][place + 1])
+            for name in ("input_ids", "labels", "position_ids"):
+                assert torch.equal(row[name][:, here], batch[name][:, there])
+    assert rows_of(batch, None) == [batch]
+    assert len(rows_of(batch, 0)) == len(LENGTHS)
+
+
+@pytest.mark.parametrize("lanes", [2, 3, 4])
+def test_lanes_hold_no_more_tokens_at_a_time_than_the_largest_batch(lanes: int) -> None:
+    lengths = [[100, 20, 30, 40], [10, 10, 10, 10], [60, 60, 50, 40]]
+    row = row_tokens_for(lengths, lanes)
+    assert lanes * row <= 210
+    assert 100 + (lanes - 1) * row <= 210
+    # Nobody would hold less than a lane has of an even batch.
+    assert row_tokens_for([[50] * 4], 2) == 100
+
+
+def test_lanes_begin_from_both_ends_so_that_the_longest_rows_are_not_in_memory_together() -> None:
+    model = _model()
+    seen: dict[int, list[int]] = {}
+
+    def watching(row: Batch) -> torch.Tensor:
+        seen.setdefault(threading.get_ident(), []).append(row["borders"][-1])
+        return PackedPass(model)(row)
+
+    LanedPass(watching, _trained(model), 2, 0)(batch_of([9, 10, 20, 21, 30, 31]))
+    assert sorted(seen.values()) == [[9, 21, 30], [31, 20, 10]]
+
+
+def test_a_lane_takes_what_all_batches_of_a_step_have_and_asks_before_each_row() -> None:
+    model, control = _model(), Control()
+    config = TrainingConfig(per_device_train_batch_size=2, gradient_accumulation_steps=3)
+    torch.set_num_threads(2)
+    laned = in_lanes(PackedPass(model), model, config, CPU, LENGTHS, control.raise_if_cancelled)
+    assert batches_together(laned, config) == 3
+    largest = max(sum(LENGTHS[place] for place in places) for places in EpochBatches(5, 2, config.seed))
+    assert isinstance(laned, LanedPass)
+    assert laned.row_tokens == min(largest // 2, largest - 30)
+    alone = in_lanes(PackedPass(model), model, config.model_copy(update={"load_in_4bit": True}), CPU, LENGTHS)
+    assert batches_together(alone, config) == 1
+    control.request_stop("cancel")
+    with pytest.raises(Cancelled):
+        laned(batch_of(LENGTHS))
+
+
 def test_dropout_follows_the_seed_however_the_lanes_take_turns(batch: Batch) -> None:
     model = _model(dropout=0.3)
-    laned = LanedPass(PackedPass(model), _trained(model), 3)
+    laned = LanedPass(PackedPass(model), _trained(model), 3, 20)
 
     def losses(seed: int) -> list[float]:
         torch.manual_seed(seed)
