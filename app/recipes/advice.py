@@ -10,9 +10,11 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
+from app.recipes.backend import STUDIO
 from app.recipes.config import TrainingConfig
 from app.recipes.estimates import Estimate
 from app.recipes.fields import display
+from app.recipes.memory import shares_out_samples
 from app.recipes.method import Method
 from app.sentences import N_, Sentence
 
@@ -67,6 +69,9 @@ _BY_METHOD: Final = N_(
     "Lists that name 2e-4 for every adapter mean QLoRA."
 )
 _BY_TASK: Final = N_("Rule: rank 8–16 for a format, 32–64 for a domain, 128–256 for complex tasks.")
+_BY_CORES: Final = N_(
+    "Rule: on a processor as many samples at once as it has cores, as far as its memory allows; batch × accumulation stays the same."
+)
 _BY_RANK: Final = N_("Rule: alpha is twice the rank; between the rank and four times the rank it works too.")
 
 
@@ -82,12 +87,15 @@ class Advice:
 
 @dataclass(frozen=True)
 class Situation:
-    """What is trained on: samples are conversations unless each turn is a sample. `task` where a person said it."""
+    """What is trained on: samples are conversations unless each turn is a sample. `task` where a person said it; `cores` of a
+    processor that trains it, 0 on a GPU or where nobody knows.
+    """
 
     conversations: int
     held_out: int
     recipe: str = "standard"
     task: Task | None = None
+    cores: int = 0
 
 
 @dataclass(frozen=True)
@@ -129,6 +137,7 @@ def advise(estimate: Estimate, config: TrainingConfig, situation: Situation) -> 
         *_early_stop(config, situation),
         *_rank(config, situation),
         *_alpha(config),
+        *_cores(config, situation, estimate),
         *_curve(estimate, config, situation),
     ]
 
@@ -218,6 +227,37 @@ def _alpha(config: TrainingConfig) -> Iterator[Advice]:
     message = N_("An alpha of %(alpha)d beside a rank of %(rank)d makes the adapter too weak or too strong.")
     why = Sentence.of(message, alpha=config.lora_alpha, rank=config.lora_r)
     yield Advice("lora_alpha", str(2 * config.lora_r), why, Sentence(_BY_RANK))
+
+
+def _cores(config: TrainingConfig, situation: Situation, estimate: Estimate) -> Iterator[Advice]:
+    batch = for_each_core(config, situation.cores)
+    # Where a step is more than all there is, that is what to mend first.
+    if batch is None or estimate.samples < estimate.batch:
+        return
+    message = N_(
+        "With a batch size of %(batch)d the %(cores)d processor cores have no samples of their own: several share each operation, "
+        "which is too short for that. %(size)d × %(times)d is the same step, and quicker."
+    )
+    now, times = config.per_device_train_batch_size, _step(config) // batch
+    why = Sentence.of(message, batch=now, cores=situation.cores, size=batch, times=times)
+    yield Advice("per_device_train_batch_size", str(batch), why, Sentence(_BY_CORES))
+    yield Advice("gradient_accumulation_steps", str(times), why, Sentence(_BY_CORES))
+
+
+def for_each_core(config: TrainingConfig, cores: int) -> int | None:
+    """The smallest batch size that leaves a step as large as it is and has a sample for each core, or all that a step has; None where
+    the config's own is as good."""
+    if config.backend != STUDIO or not shares_out_samples(config):
+        return None
+    step = _step(config)
+    wanted = min(cores // config.num_processes, step)
+    found = next(size for size in range(max(1, wanted), step + 1) if step % size == 0)
+    return found if config.per_device_train_batch_size < wanted else None
+
+
+def _step(config: TrainingConfig) -> int:
+    """Samples that a process takes for a step."""
+    return config.per_device_train_batch_size * config.gradient_accumulation_steps
 
 
 def _curve(estimate: Estimate, config: TrainingConfig, situation: Situation) -> Iterator[Advice]:

@@ -191,7 +191,7 @@ def _step(
     if config.method is Method.FULL:
         # The gradient of a piece of the logits before it is added.
         needed += _pieces(work, facts) * 3 * 4
-    elif _in_lanes(config, work):
+    elif work.cores > 1 and shares_out_samples(config):
         # Each core adds up gradients of its own.
         needed += (min(config.per_device_train_batch_size, work.cores) - 1) * 4 * trained
     return needed
@@ -249,11 +249,11 @@ def _scores(facts: ModelFacts, config: TrainingConfig, work: Work) -> int:
     )
 
 
-def _in_lanes(config: TrainingConfig, work: Work) -> bool:
-    alone = (
-        config.load_in_4bit or config.gradient_checkpointing or (config.use_dora and config.lora_dropout > 0)
-    )
-    return work.cores > 1 and not alone
+def shares_out_samples(config: TrainingConfig) -> bool:
+    """Whether each core of a CPU may train whole samples of its own, as `worker/work/training/lanes.py` decides, or all share
+    each operation."""
+    alone = config.load_in_4bit or config.gradient_checkpointing or not config.use_peft
+    return not alone and not (config.use_dora and config.lora_dropout > 0)
 
 
 def _pieces(work: Work, facts: ModelFacts) -> int:

@@ -10,7 +10,7 @@ from app.base_models.facts import ModelFacts
 from app.core.errors import Invalid
 from app.mask_checks.models import MaskCheck
 from app.mask_checks.report import MaskReport
-from app.recipes.advice import Advice, Situation, Task, advise
+from app.recipes.advice import Advice, Situation, Task, advise, for_each_core
 from app.recipes.backend import STUDIO
 from app.recipes.config import TrainingConfig
 from app.recipes.disk import estimate_disk
@@ -117,10 +117,11 @@ def plan_of(
         return Plan(config, notes=fitted.notes, warnings=fitted.warnings)
     epoch = plan_epoch(config, version, check, beside)
     estimate = estimate_steps(epoch.samples, config)
-    situation = Situation(version.train_count, version.validation_count, choice.recipe, choice.task)
-    mix_check, memory = (beside.check if beside else None), None
+    mix_check, memory, cores = (beside.check if beside else None), None, 0
     if beside is None or mix_check is not None:
         memory = expected_memory(config, check, mix_check, facts, device)
+        cores = _cores_with_room(config, check, mix_check, facts, device)
+    situation = Situation(version.train_count, version.validation_count, choice.recipe, choice.task, cores)
     return Plan(
         config,
         estimate,
@@ -165,6 +166,21 @@ def expected_memory(
     plans = [_memory(config, one.report, facts, device) for one in (check, mix_check) if one is not None]
     known = [plan for plan in plans if plan is not None]
     return max(known, key=lambda plan: plan.needed) if known and len(known) == len(plans) else None
+
+
+def _cores_with_room(
+    config: TrainingConfig,
+    check: MaskCheck | None,
+    mix_check: MaskCheck | None,
+    facts: ModelFacts | None,
+    device: Device | None,
+) -> int:
+    """The cores of the processor that trains, where its memory surely holds a sample for each of them; else 0."""
+    if device is None or (batch := for_each_core(config, device.cores)) is None:
+        return 0
+    larger = config.model_copy(update={"per_device_train_batch_size": batch})
+    memory = expected_memory(larger, check, mix_check, facts, device)
+    return device.cores if memory is not None and memory.fits is Fits.YES else 0
 
 
 def _memory(

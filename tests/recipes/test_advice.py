@@ -131,10 +131,51 @@ def test_alpha_stays_near_the_rank() -> None:
     assert "lora_alpha" not in advised(5_000, lora_r=8, lora_alpha=128, use_rslora=True)
 
 
+@pytest.mark.parametrize(
+    ("changes", "cores", "advised"),
+    [
+        ({"per_device_train_batch_size": 1, "gradient_accumulation_steps": 16}, 2, ("2", "8")),
+        ({"per_device_train_batch_size": 1, "gradient_accumulation_steps": 16}, 3, ("4", "4")),
+        ({"per_device_train_batch_size": 2, "gradient_accumulation_steps": 3}, 4, ("6", "1")),
+        ({}, 64, ("16", "1")),
+        ({}, 4, None),
+        ({}, 0, None),
+        ({"num_processes": 2}, 8, None),
+        ({"num_processes": 2}, 16, ("8", "2")),
+        ({"per_device_train_batch_size": 2, "gradient_accumulation_steps": 1}, 8, None),
+        # There all cores share each operation anyway.
+        ({"load_in_4bit": True}, 16, None),
+        ({"gradient_checkpointing": True}, 16, None),
+        ({"use_peft": False}, 16, None),
+        ({"use_dora": True}, 16, None),
+        ({"use_dora": True, "lora_dropout": 0}, 16, ("16", "1")),
+        ({"backend": "trl"}, 16, None),
+    ],
+    ids=str,
+)
+def test_each_core_of_a_processor_gets_samples_of_its_own(
+    changes: dict[str, object], cores: int, advised: tuple[str, str] | None
+) -> None:
+    config = build_config("standard", {"learning_rate": 5e-5, **changes})
+    found = {
+        one.field: one.value
+        for one in advise(estimate_steps(5_000, config), config, Situation(5_000, 250, cores=cores))
+    }
+    values = found.get("per_device_train_batch_size"), found.get("gradient_accumulation_steps")
+    assert values == (advised or (None, None))
+    if advised:
+        taken = build_config("standard", {**changes, **found})
+        assert taken.samples_per_step == config.samples_per_step
+        again = advise(estimate_steps(5_000, taken), taken, Situation(5_000, 250, cores=cores))
+        assert "per_device_train_batch_size" not in {one.field for one in again}
+
+
 def test_every_piece_says_why_and_by_which_rule_in_both_languages() -> None:
-    config = build_config("standard", {"learning_rate": 1e-3, "lora_alpha": 1})
-    found = advise(estimate_steps(40, config), config, Situation(40, 2, "standard", Task.FORMAT))
-    assert len(found) >= 7
+    config = build_config(
+        "standard", {"learning_rate": 1e-3, "lora_alpha": 1, "per_device_train_batch_size": 1}
+    )
+    found = advise(estimate_steps(40, config), config, Situation(40, 2, "standard", Task.FORMAT, cores=2))
+    assert len(found) >= 9
     for locale, opening in (("en", "Rule: "), ("zh-CN", "规则：")):
         with use_locale(locale):  # type: ignore[arg-type]
             for one in found:

@@ -1,6 +1,7 @@
 """The plan of a run before it starts: what it would be and take, with advice, on the form, by REST and in a terminal."""
 
 import html
+from dataclasses import replace
 
 import pytest
 from fastapi import FastAPI
@@ -110,6 +111,24 @@ def test_memory_grows_with_what_is_trained_and_what_passes_at_once(app: FastAPI,
         per_device_train_batch_size=8
     )
     assert needed(bf16=True) < needed(bf16=False)
+
+
+def test_a_sample_for_each_core_is_advised_where_memory_surely_holds_them(
+    app: FastAPI, check_id: int
+) -> None:
+    def advised(device: Device, **changes: object) -> set[str]:
+        with transaction(app.state.engine) as session:
+            check = require_mask_check(session, check_id)
+            version = require_version(session, check.dataset_version_id)
+            plan = make_plan(Choice("standard", changes), version, check, FACTS, device)
+        return {one.field for one in plan.advice if one.value == "2"}
+
+    one_by_one = {"per_device_train_batch_size": 1, "gradient_accumulation_steps": 4}
+    both = {"per_device_train_batch_size", "gradient_accumulation_steps"}
+    assert both <= advised(MACHINE, **one_by_one)
+    assert not both & advised(MACHINE, gradient_accumulation_steps=1)
+    assert not both & advised(replace(MACHINE, free=10**9), **one_by_one)
+    assert not both & advised(replace(MACHINE, cores=0), **one_by_one)
 
 
 def test_the_largest_batch_lies_between_the_longest_sample_and_as_many_of_it() -> None:

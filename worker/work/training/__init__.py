@@ -10,5 +10,5 @@ elsewhere. What is computed by ours, each tested against the plain way: `forward
 share, `attention`, `lora`, `joined` layers of one input, `norm`, `gated`, `rotary`, `loss`, `lanes`; `compiled`,
 `loops`: in bf16 on a CPU by loops compiled for it, `shapes`: by products of shapes that recur; `again`: what is
 computed twice rather than kept. By others, on a GPU: `liger`; `quicker`: which of all these is, there; `repeating`:
-in a fixed order; `pieces`: which were taken, kept for whoever repeats it.
+in a fixed order; `pieces`: which were taken, kept for whoever repeats it. README.md has where a step's time goes.
 """
