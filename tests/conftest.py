@@ -9,6 +9,7 @@ import tempfile
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -50,6 +51,21 @@ def pytest_collection_finish() -> None:
     """What modules and collected tests consist of stays to the end: looking through it again and again is in vain."""
     gc.freeze()
     gc.enable()
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Where only what drives a browser is run, files without that mark are not read: reading all, and torch with them, takes as long
+    as dozens of tests."""
+    alone = config.option.markexpr == "browser"
+    return True if alone and collection_path not in browser_paths() else None
+
+
+@cache
+def browser_paths() -> frozenset[Path]:
+    """Every file whose tests are marked so, and the folders above it; the mark stands in the file itself."""
+    here = Path(__file__).parent
+    marked = [path for path in here.rglob("test_*.py") if "mark.browser" in path.read_text("utf-8")]
+    return frozenset({*marked, *(folder for path in marked for folder in path.parents)})
 
 
 def _let_children_be_interrupted() -> None:

@@ -47,6 +47,16 @@ def test_whatever_drives_a_browser_is_marked_so() -> None:
     assert not unmarked
 
 
+def test_the_mark_of_browser_tests_stands_in_their_own_files() -> None:
+    # `pytest -m browser` reads no other file: what is marked from elsewhere would be left out unseen.
+    elsewhere = [
+        str(path.relative_to(TESTS))
+        for path in TESTS.rglob("*.py")
+        if "mark.browser" in path.read_text("utf-8") and not path.name.startswith("test_")
+    ]
+    assert elsewhere == ["conftest.py"]
+
+
 # What a locator tells of the moment at which it is asked.
 _OF_A_MOMENT = {
     "all_inner_texts",

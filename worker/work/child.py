@@ -5,6 +5,7 @@ standard error. Control comes in on standard input; its end means that the paren
 """
 
 import faulthandler
+import gc
 import importlib
 import io
 import json
@@ -128,6 +129,8 @@ def work_function(kind: str) -> Work:
         )
     with nothing_collected():
         work: Work = importlib.import_module(WORK_MODULES[kind]).run
+    # What modules consist of stays to the end: who looks for garbage later, as trainers do at every start, need not look through it.
+    gc.freeze()
     return work
 
 

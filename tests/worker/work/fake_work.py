@@ -1,5 +1,6 @@
 """Work for the tests of the child process: does at once whatever the job's input asks for."""
 
+import gc
 import os
 import signal
 import sys
@@ -45,6 +46,12 @@ def run(job: Asked, output_dir: Path, emit: Emit, control: Control) -> Done:
             return Done(stopped_early=control.stop_requested == "save")
         case "tell_niceness":
             return Done(niceness=os.nice(0))
+        case "tell_of_garbage":
+            return Done(
+                collected=gc.isenabled(),
+                looked_through=len(gc.get_objects()),
+                passed_over=gc.get_freeze_count(),
+            )
         case "fail":
             raise JobFailed(FailureCode.CONFIG_INVALID, "The field %(field)s is not known.", field="lr")
         case "lose_a_process":

@@ -99,6 +99,13 @@ def test_a_job_gives_way_to_pages_on_the_same_cores(start: Any) -> None:
     assert events == [{"event": "result", "niceness": min(os.nice(0) + NICENESS, 19)}]
 
 
+def test_what_a_job_has_imported_is_no_longer_looked_through_for_garbage(start: Any) -> None:
+    _, (told,), _ = start(input={"do": "tell_of_garbage"}).end()
+    assert told["collected"] is True
+    # Tens of thousands of objects, and few that were made since.
+    assert told["passed_over"] > 10 * told["looked_through"]
+
+
 def test_a_cancelled_job_says_so_and_exits_with_zero(start: Any) -> None:
     child = start(input={"do": "wait"})
     assert child.next_event() == {"event": "phase", "phase": "training"}
