@@ -1,7 +1,8 @@
-"""Axolotl: one YAML for `axolotl train`, over Parquet files that it takes as tokenized."""
+"""Axolotl: one YAML for its command `train`, over Parquet files that it takes as tokenized, and a plugin that sets the seed in time."""
 
 from typing import Any, Final
 
+from app.files import APP_FOLDER
 from app.interchange.exports.tool_configs import commented_yaml, one_line
 from app.interop.arguments import OUTPUT, precision_to_compute_in, saving_steps
 from app.interop.handing import HandedRun, Handing, Precision
@@ -9,6 +10,10 @@ from app.sentences import N_
 
 CONFIG: Final = "config.yml"
 TRAIN_FILE, VALIDATION_FILE = "train.parquet", "validation.parquet"
+# Without it Axolotl sets the seed when the adapter's first weights are drawn already, others at each start.
+SEED_PLUGIN: Final = "seed_before_adapter.py"
+_SEED_CLASS: Final = "seed_before_adapter.SeedBeforeAdapter"
+_SEED_SOURCE: Final = APP_FOLDER / "interop" / "sources" / "axolotl.txt"
 
 _WARM_UP: Final = N_(
     "Axolotl makes two warm-up steps of one: the learning rate of the second step is half as large."
@@ -19,9 +24,9 @@ _PRECISION: Final = N_(
 # Its own kernels want a GPU, and switch themselves on where they are not switched off.
 _KERNELS: Final = ("lora_mlp_kernel", "lora_qkv_kernel", "lora_o_kernel", "lora_embedding_kernel")
 
-# Its plugin, and what of Liger is switched on by the plugin's own options.
+_LIGER_CLASS: Final = "axolotl.integrations.liger.LigerPlugin"
+# What of Liger is switched on by the plugin's own options.
 _LIGER: Final = {
-    "plugins": ["axolotl.integrations.liger.LigerPlugin"],
     "liger_rope": True,
     "liger_rms_norm": True,
     "liger_glu_activation": True,
@@ -36,6 +41,8 @@ def write_axolotl(run: HandedRun, handing: Handing) -> None:
     precision = precision_to_compute_in(run, handing)
     if precision == "bfloat16":
         handing.note(_PRECISION)
+    if run.config.use_peft:
+        handing.files[SEED_PLUGIN] = _SEED_SOURCE.read_text("utf-8")
     handing.files[CONFIG] = commented_yaml(
         [one_line(run.title)], {**_model(run), **_data(run), **_training(run, precision)}
     )
@@ -43,10 +50,15 @@ def write_axolotl(run: HandedRun, handing: Handing) -> None:
 
 def _model(run: HandedRun) -> dict[str, Any]:
     config = run.config
+    plugins = [
+        *([_SEED_CLASS] if config.use_peft else []),
+        *([_LIGER_CLASS] if config.use_liger_kernel else []),
+    ]
     return {
         "base_model": run.model,
         **({"revision_of_model": run.revision} if run.revision else {}),
         "load_in_8bit": False,
+        **({"plugins": plugins} if plugins else {}),
         **(_adapter(run) if config.use_peft else {}),
         **(_LIGER if config.use_liger_kernel else {}),
     }

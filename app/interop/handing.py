@@ -27,7 +27,8 @@ TOOL_VERSIONS: Final[dict[Tool, str]] = {
 # In the folder of an export, where the tool is installed.
 COMMANDS: Final[dict[Tool, str]] = {
     "llamafactory": "llamafactory-cli train train.yaml",
-    "axolotl": "axolotl train config.yml --launcher python",
+    # As a module, which finds its plugin in the folder that it is started in.
+    "axolotl": "python -m axolotl.cli.main train config.yml --launcher python",
     "trl": "python train.py",
     "unsloth": "python train.py",
 }

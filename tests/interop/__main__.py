@@ -36,7 +36,7 @@ from tests.interop.material import (
 )
 from tests.interop.several import in_two_processes
 from tests.interop.stopping import stop_and_go_on
-from tests.interop.ways import compare_ways
+from tests.interop.ways import SAME_GRADIENT, compare_ways
 from worker.work.backends.tool_process import QUIETLY
 
 # The environments hold the versions that train on a CPU, which are not all those that LLaMA-Factory asks for.
@@ -188,6 +188,8 @@ def compare_losses(chosen: list[Tool], folder: Path, wrong: list[str]) -> dict[s
         say(f"  losses are {one['apart']:.4f} apart, {one['peak_memory_bytes'] / 1e9:.2f} GB")
         if found.batches[:STEPS] != ours.batches[:STEPS]:
             wrong.append(f"{TOOL_NAMES[tool]} trains other tokens, or in another order")
+        if one["first_norm_apart"] > SAME_GRADIENT:
+            wrong.append(f"{TOOL_NAMES[tool]}: the first gradient is {one['first_norm_apart']:.2%} apart")
         if len(found.losses) != STEPS or figures[TOOL_NAMES[tool]]["apart"] > NEAR:
             wrong.append(f"{TOOL_NAMES[tool]}: losses are {figures[TOOL_NAMES[tool]]['apart']:.4f} apart")
     return figures
@@ -209,6 +211,7 @@ def told(version: str, found: Trained, ours: Trained) -> dict[str, Any]:
         "trained_in_first_batch": found.trained_in(0),
         "losses": list(found.losses.values()),
         "apart": max(abs(loss - ours.losses[step]) for step, loss in found.losses.items()),
+        "first_norm_apart": found.first_norm_apart(ours),
         "held_out": found.held_out,
         "tokens_per_second": found.tokens_per_second(),
         "peak_memory_bytes": found.peak_memory_bytes,

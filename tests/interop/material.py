@@ -40,12 +40,13 @@ WARM_UP = 2
 
 @dataclass
 class Trained:
-    """Losses by step, seconds of each step after the warm-up, and the highest memory of the process in bytes.
+    """Losses and gradient norms by step, seconds of each step after the warm-up, and the highest memory of the process in bytes.
 
     `batches` holds for each batch its rows of (ids, labels) without padding.
     """
 
     losses: dict[int, float] = field(default_factory=dict)
+    norms: dict[int, float | None] = field(default_factory=dict)
     held_out: dict[int, float] = field(default_factory=dict)
     seconds: list[float] = field(default_factory=list)
     peak_memory_bytes: int = 0
@@ -57,6 +58,15 @@ class Trained:
 
     def tokens_in(self, batch: int) -> int:
         return sum(len(ids) for ids, _labels in self.batches[batch])
+
+    def first_norm_apart(self, other: "Trained") -> float:
+        """How far the first step's gradient is from another's, as a share; infinite where nobody told it.
+
+        Other first weights of an adapter show in it before they show in a loss.
+        """
+        first = min(other.norms, default=0)
+        found, wanted = self.norms.get(first), other.norms.get(first)
+        return abs(found - wanted) / wanted if found and wanted else math.inf
 
     def speeds(self) -> list[float]:
         """Tokens a second of each step; padding does not count."""
@@ -215,6 +225,7 @@ def train_in_the_studio(
                 match message["event"]:
                     case "metric":
                         found.losses[message["step"]] = message["loss"]
+                        found.norms[message["step"]] = message["grad_norm"]
                     case "eval":
                         found.held_out[message["step"]] = message["eval_loss"]
                     case "progress":

@@ -23,30 +23,38 @@ def environment(tmp_path: Path) -> Path:
     place = tmp_path / "axolotl"
     (place / "bin").mkdir(parents=True)
     (place / "bin" / "python").symlink_to(sys.executable)
-    (place / "bin" / "axolotl").write_text(f"#!{place}/bin/python\n")
     described = place / "lib" / "python3.12" / "site-packages" / "axolotl-0.19.0.dist-info"
     described.mkdir(parents=True)
     (described / "METADATA").write_text("Metadata-Version: 2.1\nName: axolotl\nVersion: 0.19.0\n")
     return place
 
 
+def hold_instead(environment: Path, tool: str) -> None:
+    """Let another tool be what is installed there."""
+    described = next((environment / "lib").rglob("METADATA"))
+    described.write_text(described.read_text().replace("axolotl", tool))
+    described.parent.rename(described.parent.with_name(f"{tool}-0.19.0.dist-info"))
+
+
 def test_an_environment_that_was_moved_or_whose_program_is_gone_is_found_and_refused_in_words(
     environment: Path,
 ) -> None:
     def found(place: Path) -> Environment:
-        one = find_environment(Settings(axolotl_env=place), "axolotl")
+        one = find_environment(Settings(llamafactory_env=place), "llamafactory")
         assert one
         return one
 
+    hold_instead(environment, "llamafactory")
+    (environment / "bin" / "llamafactory-cli").write_text(f"#!{environment}/bin/python\n")
     assert found(environment).broken is None
     found(environment).require_program()
     moved = environment.rename(environment.with_name("moved"))
     # Its first line names the Python of the place where it was.
-    assert found(moved).broken == moved / "bin" / "axolotl"
-    (moved / "bin" / "axolotl").unlink()
-    assert found(moved).broken == moved / "bin" / "axolotl"
+    assert found(moved).broken == moved / "bin" / "llamafactory-cli"
+    (moved / "bin" / "llamafactory-cli").unlink()
+    assert found(moved).broken == moved / "bin" / "llamafactory-cli"
     with pytest.raises(
-        Invalid, match="bin/axolotl is missing, or was made for an environment that has been moved"
+        Invalid, match="bin/llamafactory-cli is missing, or was made for an environment that has been moved"
     ) as refused:
         found(moved).require_program()
     assert refused.value.field == "backend"
@@ -55,9 +63,7 @@ def test_an_environment_that_was_moved_or_whose_program_is_gone_is_found_and_ref
 def test_what_python_starts_is_started_by_the_one_that_is_there(environment: Path) -> None:
     """Of a system's own Python there is often no `python`."""
     (environment / "bin" / "python").rename(environment / "bin" / "python3")
-    described = next((environment / "lib").rglob("METADATA"))
-    described.write_text(described.read_text().replace("axolotl", "unsloth"))
-    described.parent.rename(described.parent.with_name("unsloth-0.19.0.dist-info"))
+    hold_instead(environment, "unsloth")
     found = find_environment(Settings(unsloth_env=environment), "unsloth")
     assert found
     assert (found.python.name, found.broken) == ("python3", None)

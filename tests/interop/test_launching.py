@@ -125,4 +125,4 @@ def test_the_command_starts_every_way_and_processors_without_mpirun() -> None:
     # A bare no is false to YAML, which accelerate takes for a name.
     assert "--mixed_precision no" in command_of("trl", read(mixed_precision=False))
     assert command_of("trl") == "python train.py"
-    assert command_of("axolotl", read()).startswith("axolotl train")
+    assert command_of("axolotl", read()).startswith("python -m axolotl.cli.main train")

@@ -2,17 +2,21 @@
 is in them.
 """
 
+import importlib
 import json
 import re
+import sys
 from pathlib import Path
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import pytest
+import torch
 import yaml
 
 from app.core.errors import Invalid
 from app.interop.arguments import note_what_is_otherwise
-from app.interop.handing import TOOL_VERSIONS, TOOLS, HandedRun, Handing, Tool
+from app.interop.handing import TOOL_VERSIONS, TOOLS, HandedRun, Handing, Tool, command_of
 from app.interop.launching import own_launch
 from app.interop.readme import readme_text
 from app.interop.writing import WRITERS
@@ -159,6 +163,34 @@ def test_a_title_cannot_end_the_comment_it_stands_in() -> None:
     found = written("axolotl", HandedRun(**{**run.__dict__, "title": title})).files["config.yml"]
     assert found.splitlines()[0].startswith("# ")
     assert "max_steps" not in yaml.safe_load(found)
+
+
+def test_axolotl_draws_an_adapters_first_weights_by_the_runs_seed_for_which_it_is_given_a_plugin(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It sets the seed only after they are drawn, so each start drew others. The plugin lies where it is started."""
+    kernels = handed(use_liger_kernel=True)
+    files = written("axolotl", kernels).files
+    (named, liger) = yaml.safe_load(files["config.yml"])["plugins"]
+    assert liger.endswith("LigerPlugin")
+    assert command_of("axolotl").startswith("python -m ")
+    module, name = named.split(".")
+    (tmp_path / f"{module}.py").write_text(files[f"{module}.py"], "utf-8")
+    monkeypatch.syspath_prepend(tmp_path)
+    for package in ("axolotl", "axolotl.integrations"):
+        monkeypatch.setitem(sys.modules, package, ModuleType(package))
+    base = ModuleType("axolotl.integrations.base")
+    monkeypatch.setattr(base, "BasePlugin", object, raising=False)
+    monkeypatch.setitem(sys.modules, base.__name__, base)
+    plugin = getattr(importlib.import_module(module), name)()
+    monkeypatch.delitem(sys.modules, module)
+    torch.manual_seed(1)
+    plugin.pre_lora_load(SimpleNamespace(seed=7), None)
+    drawn = torch.rand(3)
+    assert torch.equal(drawn, torch.rand(3, generator=torch.Generator().manual_seed(7)))
+    whole = written("axolotl", handed(use_peft=False)).files
+    assert set(whole) == {"config.yml"}
+    assert "plugins" not in yaml.safe_load(whole["config.yml"])
 
 
 def test_axolotls_two_steps_of_one_warm_up_step_are_said() -> None:

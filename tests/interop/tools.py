@@ -66,6 +66,7 @@ def _take(found: Trained, told: dict[str, Any]) -> None:
             found.batches.append([(ids, labels) for ids, labels in told["rows"]])
         case "log":
             found.losses[told["step"]] = told["loss"]
+            found.norms[told["step"]] = told["grad_norm"]
         case "held_out":
             found.held_out[told["step"]] = told["loss"]
         case "step":

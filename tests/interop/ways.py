@@ -26,6 +26,8 @@ from tests.interop.material import (
 from worker.work.protocol import JobFailed
 
 STEPS = 4
+# Of the first step's gradient, as a share: what another order of rounding may make of it.
+SAME_GRADIENT = 0.01
 WAYS: dict[str, dict[str, Any]] = {
     "DoRA": {"use_dora": True},
     "rsLoRA": {"use_rslora": True},
@@ -69,9 +71,14 @@ def compare_ways(
                 shutil.rmtree(folder / tool)
                 continue
             _say(
-                f"  losses are {found['apart']:.4f} apart, the held-out loss {found['held_out_apart']:.4f}, "
+                f"  losses are {found['apart']:.4f} apart, the held-out loss {found['held_out_apart']:.4f}, the first gradient "
+                f"{found['first_norm_apart']:.2%}, "
                 f"{found['peak_memory_bytes'] / 1e9:.2f} GB"
             )
+            if found["first_norm_apart"] > SAME_GRADIENT:
+                wrong.append(
+                    f"{TOOL_NAMES[tool]}, {way}: the first gradient is {found['first_norm_apart']:.2%} apart"
+                )
             if max(found["apart"], found["held_out_apart"]) > near:
                 wrong.append(
                     f"{TOOL_NAMES[tool]}, {way}: losses are {found['apart']:.4f} apart, the held-out loss "
@@ -104,6 +111,7 @@ def _told(found: Trained, ours: Trained) -> dict[str, Any]:
     return {
         "losses": list(found.losses.values()),
         "apart": _apart(ours.losses, found.losses),
+        "first_norm_apart": found.first_norm_apart(ours),
         "held_out": found.held_out,
         "held_out_apart": _apart(ours.held_out, found.held_out),
         "peak_memory_bytes": found.peak_memory_bytes,

@@ -68,21 +68,27 @@ def test_rest_starts_what_it_can_train_and_refuses_the_rest_by_field(engineer: P
 def test_one_that_cannot_be_started_is_not_offered_and_refused_with_what_to_do(
     app: FastAPI, engineer: Person, check_id: int, tmp_path: Path
 ) -> None:
-    described = tmp_path / "lib" / "python3.12" / "site-packages" / "axolotl-0.19.0.dist-info" / "METADATA"
+    described = (
+        tmp_path / "lib" / "python3.12" / "site-packages" / "llamafactory-0.9.5.dist-info" / "METADATA"
+    )
     described.parent.mkdir(parents=True)
-    described.write_text("Metadata-Version: 2.1\nName: axolotl\nVersion: 0.19.0\n")
+    described.write_text("Metadata-Version: 2.1\nName: llamafactory\nVersion: 0.9.5\n")
     (programs := tmp_path / "bin").mkdir()
     (programs / "python").symlink_to(sys.executable)
-    app.state.settings = app.state.settings.model_copy(update={"axolotl_env": tmp_path})
-    (found,) = [one for one in engineer.api.get("/api/v1/backends").json() if one["backend"] == "axolotl"]
-    assert (found["version"], found["can_start"]) == ("0.19.0", False)
-    assert '<option value="axolotl"' not in engineer.browser.get("/runs/new").text
-    refused = start(engineer, check_id, backend="axolotl")
+    app.state.settings = app.state.settings.model_copy(update={"llamafactory_env": tmp_path})
+    (found,) = [
+        one for one in engineer.api.get("/api/v1/backends").json() if one["backend"] == "llamafactory"
+    ]
+    assert (found["version"], found["can_start"]) == ("0.9.5", False)
+    assert '<option value="llamafactory"' not in engineer.browser.get("/runs/new").text
+    refused = start(engineer, check_id, backend="llamafactory")
     assert (refused.status_code, refused.json()["field"]) == (422, "backend")
-    assert f"Axolotl cannot be started: {programs / 'axolotl'} is missing" in problem_of(refused)
-    (programs / "axolotl").write_text(f"#!{programs / 'python'}\n")
-    assert '<option value="axolotl">Axolotl 0.19.0' in engineer.browser.get("/runs/new").text
-    assert start(engineer, check_id, backend="axolotl").status_code == 201
+    assert f"LLaMA-Factory cannot be started: {programs / 'llamafactory-cli'} is missing" in problem_of(
+        refused
+    )
+    (programs / "llamafactory-cli").write_text(f"#!{programs / 'python'}\n")
+    assert '<option value="llamafactory">LLaMA-Factory 0.9.5' in engineer.browser.get("/runs/new").text
+    assert start(engineer, check_id, backend="llamafactory").status_code == 201
 
 
 def test_kernels_for_a_gpu_are_refused_where_there_is_none_at_every_door(

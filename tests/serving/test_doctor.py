@@ -159,33 +159,36 @@ def test_a_file_of_accelerate_that_starts_no_run_is_told(sound: Settings, tmp_pa
 
 def test_another_trainer_is_told_as_it_is_found(sound: Settings, tmp_path: Path) -> None:
     def told() -> tuple[str, str]:
-        settings = sound.model_copy(update={"axolotl_env": tmp_path / "env"})
-        (found,) = [one for one in examine(settings) if "Axolotl" in one.text and "Not named" not in one.text]
+        settings = sound.model_copy(update={"llamafactory_env": tmp_path / "env"})
+        (found,) = [
+            one for one in examine(settings) if "LLaMA-Factory" in one.text and "Not named" not in one.text
+        ]
         assert found.check == "backends"
         return found.level, found.text
 
     def install(version: str) -> None:
-        described = tmp_path / "env/lib/python3.12/site-packages/axolotl.dist-info/METADATA"
+        described = tmp_path / "env/lib/python3.12/site-packages/llamafactory.dist-info/METADATA"
         described.parent.mkdir(parents=True, exist_ok=True)
-        described.write_text(f"Metadata-Version: 2.1\nName: axolotl\nVersion: {version}\n")
+        described.write_text(f"Metadata-Version: 2.1\nName: llamafactory\nVersion: {version}\n")
 
     assert told()[0] == "warning"
-    assert f"is not installed in {tmp_path / 'env'}, which SFT_STUDIO_AXOLOTL_ENV names" in told()[1]
+    assert f"is not installed in {tmp_path / 'env'}, which SFT_STUDIO_LLAMAFACTORY_ENV names" in told()[1]
     programs = tmp_path / "env" / "bin"
     programs.mkdir(parents=True)
     (programs / "python").symlink_to(sys.executable)
-    install(TOOL_VERSIONS["axolotl"])
+    install(TOOL_VERSIONS["llamafactory"])
     assert told()[0] == "warning"
     assert (
-        f"{programs / 'axolotl'} is missing, or was made for an environment that has been moved" in told()[1]
+        f"{programs / 'llamafactory-cli'} is missing, or was made for an environment that has been moved"
+        in told()[1]
     )
-    (programs / "axolotl").write_text(f"#!{programs / 'python'}\n")
+    (programs / "llamafactory-cli").write_text(f"#!{programs / 'python'}\n")
     assert told()[0] == "ok"
-    assert f"Axolotl {TOOL_VERSIONS['axolotl']} can train as a backend" in told()[1]
+    assert f"LLaMA-Factory {TOOL_VERSIONS['llamafactory']} can train as a backend" in told()[1]
     install("0.1")
     assert told()[0] == "ok"
     assert (
-        f"Axolotl 0.1 can train as a backend ({programs / 'python'}); what it is told was tried with"
+        f"LLaMA-Factory 0.1 can train as a backend ({programs / 'python'}); what it is told was tried with"
         in told()[1]
     )
 

@@ -101,7 +101,7 @@ def test_files_name_what_the_run_was_trained_with(told: dict[str, Any], tmp_path
     assert (config["max_steps"], config["bf16"]) == (4, "auto")
     assert "bfloat16 throughout" in english(result)
     readme = (folder / "README.md").read_text("utf-8")
-    assert "axolotl train config.yml" in readme
+    assert "python -m axolotl.cli.main train config.yml" in readme
     assert "4 steps" in readme
     assert all(
         note.sentence.english() in readme for note in result.notes if "bfloat16" in note.sentence.template
