@@ -5,9 +5,9 @@ import threading
 from contextlib import suppress
 from typing import IO, Final
 
+from app.line_process import PIECE_BYTES
 from worker.want_of_memory import LOOKED_AT_BYTES
 
-_PIECE_BYTES: Final = 2**16
 _OWN_STANDARD_ERROR: Final = 2
 # What the child itself started may hold the other end a moment longer than it lives.
 _END_SECONDS: Final = 2.0
@@ -35,7 +35,7 @@ class Overheard:
 
     def _pass_on(self) -> None:
         with self._ear:
-            while piece := self._ear.read(_PIECE_BYTES):
+            while piece := self._ear.read(PIECE_BYTES):
                 self._end = (self._end + piece)[-LOOKED_AT_BYTES:]
                 # A log that is full or gone loses the words; the child, which waits to be heard, goes on.
                 with suppress(OSError):

@@ -18,6 +18,7 @@ from app.line_process import LineProcess
 from app.playground.work import ChatRequest
 from app.sentences import N_, Failure, FailureCode, Sentence, SentenceError
 from worker.memory_kills import MemoryKills
+from worker.parent.child_process import END_SECONDS
 from worker.parent.exits import CHAT_DIED, judge_chat_exit
 from worker.parent.overheard import Overheard
 
@@ -26,8 +27,6 @@ IDLE_TIMEOUT_SECONDS = 600.0
 # Of a process that says nothing at all: a large model on a slow disk takes minutes to load.
 STALL_TIMEOUT_SECONDS = 600.0
 STOP_GRACE_SECONDS = 3.0
-# Its output has ended, so it is ending.
-_END_SECONDS: Final = 30.0
 
 # Instead of an event: nothing was said for a while, and the reader may want to do something meanwhile.
 TICK: Final = "tick"
@@ -176,7 +175,7 @@ class WarmChat:
             waiting = self._waiting.get(str(event.get("id")))
             if waiting is not None:
                 waiting.tell(event)
-        process.lines.wait(_END_SECONDS)
+        process.lines.wait(END_SECONDS)
         with self._lock:
             if self._process is process:
                 self._stop_process(process.why_it_ended())
