@@ -20,7 +20,7 @@ from typing import IO, Any, Final
 # No honest message is longer.
 LINE_BYTES: Final = 256 * 2**20
 SEND_SECONDS: Final = 30.0
-_PIECE_BYTES: Final = 2**16
+PIECE_BYTES: Final = 2**16
 _LONGEST_NAP_SECONDS: Final = 0.05
 # Of what it printed, so much is quoted.
 _LAST_WORDS: Final = 400
@@ -137,7 +137,7 @@ class LineProcess:
                 return b""
             if not self._selector.select(None if deadline is None else max(0.0, deadline - time.monotonic())):
                 return None
-            piece = os.read(self._output.fileno(), _PIECE_BYTES)
+            piece = os.read(self._output.fileno(), PIECE_BYTES)
             if not piece:
                 return b""
             self._pending += piece
@@ -157,7 +157,7 @@ class LineProcess:
         """The end of what it printed on standard error until now, where that is kept, as one line."""
         if self._words is None or self._words.closed:
             return ""
-        printed = self._words.read(_PIECE_BYTES) or b""
+        printed = self._words.read(PIECE_BYTES) or b""
         return " ".join(printed.decode(errors="replace").split())[-_LAST_WORDS:]
 
     def wait(self, seconds: float) -> int | None:

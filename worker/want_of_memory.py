@@ -52,13 +52,13 @@ _OF_A_GPU: Final = re.compile(r"\bCUDA\b|CUBLAS|CUDNN|\bGPU\b|Cuda failure", re.
 _OF_THE_SYSTEM: Final = (RuntimeError, OSError, ImportError)
 _OF_RUST: Final = ("Exception", "SafetensorError")
 # A stack of C++ may stand below the line, and so may those of other threads.
-_LOOKED_AT_BYTES: Final = 2**15
+LOOKED_AT_BYTES: Final = 2**15
 _LINE_CHARACTERS: Final = 300
 
 
 def told_in(printed: str) -> str | None:
     """The line of a process's last words that says it; None where none does."""
-    for line in reversed(printed[-_LOOKED_AT_BYTES:].splitlines()):
+    for line in reversed(printed[-LOOKED_AT_BYTES:].splitlines()):
         if _SAID.search(line):
             return line.strip().rstrip(".")[:_LINE_CHARACTERS]
     return None
@@ -91,7 +91,7 @@ def end_of(log: Path) -> str:
     """What was written last; nothing where it cannot be read."""
     try:
         with log.open("rb") as file:
-            file.seek(max(0, os.fstat(file.fileno()).st_size - _LOOKED_AT_BYTES))
+            file.seek(max(0, os.fstat(file.fileno()).st_size - LOOKED_AT_BYTES))
             return file.read().decode("utf-8", "replace")
     except OSError:
         return ""

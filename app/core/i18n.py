@@ -95,6 +95,11 @@ def say(sentence: Sentence) -> str:
     return sentence.said(gettext)
 
 
+def gap() -> str:
+    """What stands between two sentences of the current locale: nothing in Chinese, whose full stop brings its own room."""
+    return "" if _current.get() == "zh-CN" else " "
+
+
 def ngettext(singular: str, plural: str, n: int) -> str:
     """Translate a counted message into the current locale."""
     return _to_fill(translations(_current.get()).ngettext(singular, plural, n))

@@ -15,7 +15,7 @@ from starlette.routing import Match
 
 from app.core.addresses import path_of
 from app.core.errors import ErrorDetail, StudioError, Unauthenticated
-from app.core.i18n import gettext, say
+from app.core.i18n import gap, gettext, say
 from app.core.logging import get_logger
 from app.core.outages import BUSY, brief, outage_sentence
 from app.core.pages_above import is_opened, page_above
@@ -143,7 +143,7 @@ def _validation_error(request: Request, error: Exception) -> Response:
         {"field": wrong.field, "message": say(wrong.sentence)}
         for wrong in wrong_fields(error.errors()[:_WRONG_FIELDS], labels=labels)
     ]
-    text = " ".join(item["message"] for item in details)
+    text = gap().join(item["message"] for item in details)
     return failure(request, HTTPStatus.UNPROCESSABLE_ENTITY, text, details=details)
 
 

@@ -16,7 +16,7 @@ from markupsafe import Markup, escape
 
 from app.core import i18n
 from app.core.formatting import FILTERS
-from app.core.i18n import say
+from app.core.i18n import gap, say
 from app.core.pages_above import is_opened, page_above
 from app.files import shipped
 from app.sentences import grouped
@@ -74,7 +74,7 @@ def _environment() -> Environment:
     environment.install_gettext_callables(  # type: ignore[attr-defined]
         i18n.gettext, i18n.ngettext, newstyle=True
     )
-    environment.globals.update(asset=asset, icon=icon, gettext=_gettext, ngettext=_ngettext)
+    environment.globals.update(asset=asset, icon=icon, gettext=_gettext, ngettext=_ngettext, gap=gap)
     environment.filters.update(FILTERS, said=say)
     return environment
 

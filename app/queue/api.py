@@ -36,9 +36,9 @@ def set_priority(session: Db, actor: CurrentActor, job_id: int, body: PriorityIn
 
 @router.post("/pause")
 @needs(Permission.QUEUE_PAUSE)
-def pause_queue(session: Db, actor: CurrentActor, body: PauseIn) -> QueueOut:
+def pause_queue(session: Db, actor: CurrentActor, body: PauseIn | None = None) -> QueueOut:
     """No new work starts but chats, until `resume`; what runs goes on. Pausing again changes nothing."""
-    order.pause(session, actor, body.reason)
+    order.pause(session, actor, body.reason if body else "")
     return QueueOut.of(read_board(session))
 
 

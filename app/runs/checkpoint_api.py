@@ -44,17 +44,18 @@ def look_before(
     surroundings: TheseSurroundings,
     run_id: int,
     step: int,
-    body: OnwardPlanIn,
+    body: OnwardPlanIn | None = None,
 ) -> PreflightOut:
     """What stands against going on from this checkpoint, or against keeping it. Starts nothing."""
+    asked = body or OnwardPlanIn()
     ground = surroundings.ground_of_run(run_id)
     first = service.require_run(session, run_id)
-    onward = Onward(step, body.changes, keeps=body.keep)
-    request = request_onward(session, storage, first, onward, body.accepted_warnings)
+    onward = Onward(step, asked.changes, keeps=asked.keep)
+    request = request_onward(session, storage, first, onward, asked.accepted_warnings)
     items = service.look_before(
         session, actor, request, suites=first.evaluate_with, backends=backends, ground=ground
     )
-    return PreflightOut.of(items, body.accepted_warnings, request.override_reason, first.preflight)
+    return PreflightOut.of(items, asked.accepted_warnings, request.override_reason, first.preflight)
 
 
 @dataclass(frozen=True)
@@ -91,10 +92,11 @@ class Door:
 
 @router.post("/{step}/continue", status_code=201)
 @needs(Permission.RUN_START)
-def continue_run(door: Annotated[Door, Depends()], step: int, body: ContinueIn) -> RunOut:
+def continue_run(door: Annotated[Door, Depends()], step: int, body: ContinueIn | None = None) -> RunOut:
     """A new run that goes on where this checkpoint stands. Nothing changed, its losses are those of a run that never stopped.
     What was accepted of the run's pre-flight stays so where the evidence is the same."""
-    return door.go_on(Onward(step, body.changes), body.accepted_warnings)
+    asked = body or ContinueIn()
+    return door.go_on(Onward(step, asked.changes), asked.accepted_warnings)
 
 
 @router.post("/{step}/keep", status_code=201)

@@ -60,7 +60,7 @@ def require_runs(session: Session, run_ids: Sequence[int]) -> list[Run]:
     """The runs, each once, in the order asked for. Raises Invalid for too few or too many, NotFound for a missing one."""
     chosen = list(dict.fromkeys(run_ids))
     if not 2 <= len(chosen) <= MOST:
-        raise Invalid(N_("Choose two to %(most)d runs to compare."), field="run", most=MOST)
+        raise Invalid(N_("Choose 2 to %(most)d runs to compare."), field="run", most=MOST)
     return [require_run(session, run_id) for run_id in chosen]
 
 

@@ -39,11 +39,34 @@
     }
   });
 
+  // What a page asks by itself, again and again, is told once until something succeeds; what a person did is told each time.
+  /** @type {Set<string | undefined>} */
+  const told = new Set();
+  /**
+   * @param {{ requestConfig: { triggeringEvent?: Event } }} detail
+   * @param {string | undefined} message
+   */
+  function tell(detail, message) {
+    if (!detail.requestConfig.triggeringEvent) {
+      if (told.has(message)) return;
+      told.add(message);
+    }
+    toast(message);
+  }
+
   document.addEventListener("htmx:responseError", (event) => {
     const { xhr } = event.detail;
-    toast(problem(xhr) || fallback(xhr.status));
+    tell(event.detail, problem(xhr) || fallback(xhr.status));
   });
 
-  document.addEventListener("htmx:sendError", () => toast(texts.errorNetwork));
-  document.addEventListener("htmx:timeout", () => toast(texts.errorNetwork));
+  document.addEventListener("htmx:sendError", (event) => tell(event.detail, texts.errorNetwork));
+  document.addEventListener("htmx:timeout", (event) => tell(event.detail, texts.errorNetwork));
+
+  document.addEventListener("htmx:afterRequest", (event) => {
+    const { xhr, successful } = event.detail;
+    if (successful) told.clear();
+    // The server is there again: what said otherwise is not true any more.
+    if (xhr.status)
+      document.dispatchEvent(new CustomEvent("toast-over", { detail: { message: texts.errorNetwork } }));
+  });
 })();

@@ -94,7 +94,8 @@
       body: new FormData(form),
       headers: { Accept: "application/json" },
     });
-    if (!response.ok) throw new Error(document.body.dataset.errorServer);
+    const words = document.body.dataset;
+    if (!response.ok) throw new Error(response.status === 401 ? words.errorSignedOut : words.errorServer);
     return response.text();
   }
 

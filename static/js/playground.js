@@ -9,8 +9,8 @@
   const STORED = `chat-${text.owner}`;
   /** @type {Record<Side, Said[]>} */
   const histories = { base: [], tuned: [] };
-  /** @type {Partial<Record<Side, { job: number, words: string }>>} */
-  const pending = {}; // side -> {job, words}: asked, and not answered yet
+  /** @type {Partial<Record<Side, { job?: number, words: string }>>} */
+  const pending = {}; // side -> {job, words}: asked, and not answered yet; without a job it did not reach the server
   const running = new Map(); // side -> {job, close}
   const sendButton = document.getElementById("chat-send");
   const stopButton = document.getElementById("chat-stop");
@@ -63,6 +63,8 @@
       headers: { "Content-Type": "application/json", "X-CSRF-Token": csrf },
       body: body === undefined ? undefined : JSON.stringify(body),
     }).then(async (response) => {
+      // The page leads to signing in, and back, where the question waits.
+      if (response.status === 401) location.reload();
       const body = await response.json();
       // What the server says is a sentence for people; what a library says is not.
       if (!response.ok) throw Object.assign(new Error(body.detail), { told: body.detail });
@@ -196,6 +198,8 @@
     status(side, text.textWaiting);
     running.set(side, {});
     const dialogue = [...history, { role: "user", content: words }];
+    pending[side] = { words };
+    keep();
     post("/api/v1/playground/answers", {
       run_id: Number(form.elements.namedItem("run_id").value),
       messages: system ? [{ role: "system", content: system }, ...dialogue] : dialogue,
@@ -246,8 +250,13 @@
       if (!asked) continue;
       pending[side] = asked;
       bubble(side, "user", asked.words);
+      const shown = bubble(side, "assistant", "");
+      if (asked.job === undefined) {
+        fail(side, asked.words, histories[side], shown, text.textUnsent);
+        continue;
+      }
       status(side, text.textWaiting);
-      follow(side, asked.job, asked.words, bubble(side, "assistant", ""), histories[side]);
+      follow(side, asked.job, asked.words, shown, histories[side]);
     }
     setBusy();
   }

@@ -3,6 +3,8 @@
 //   <… data-toast="kind" data-undo-url="/…">message</…> on the page or in a swapped fragment
 //   sessionStorage "toast", the same object as JSON, for the page that comes next
 //   document.dispatchEvent(new CustomEvent("toast", {detail: {message, kind, undo_url}}))
+// and go by themselves, by their button, or by
+//   document.dispatchEvent(new CustomEvent("toast-over", {detail: {message}})), where it is not true any more.
 (() => {
   const SHOWN_MS = 6000;
   const SHOWN_WITH_UNDO_MS = 12000;
@@ -38,8 +40,14 @@
     htmx.ajax("POST", url, { source: document.body, swap: "none" });
   }
 
+  /** @param {string | undefined} message */
+  const saying = (message) =>
+    [...region.children].filter((toast) => toast.querySelector(".toast__text").textContent === message);
+
   /** @param {Toast} toast */
   function show({ message, kind = "info", undo_url: undoUrl, link_url: linkUrl }) {
+    // An error stays until it is dismissed, and is no more of one for being said twice.
+    if (kind === "error" && saying(message).length) return;
     const toast = template.content.firstElementChild.cloneNode(true);
     toast.dataset.kind = kind;
     toast.querySelector(".toast__text").textContent = message;
@@ -85,6 +93,7 @@
   }
 
   document.addEventListener("toast", (event) => show(event.detail));
+  document.addEventListener("toast-over", (event) => saying(event.detail.message).forEach(close));
   document.addEventListener("htmx:load", (event) => collect(event.detail.elt));
   collect(document.body);
   const kept = sessionStorage.getItem("toast");

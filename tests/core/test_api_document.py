@@ -76,3 +76,21 @@ def test_ids_have_a_largest_and_a_wrong_method_names_the_right_ones(
     assert fields["base_model_id"]["maximum"] == 2**31 - 1
     response = TestClient(app).request("TRACE", "/api/v1/datasets")
     assert (response.status_code, response.headers["allow"]) == (405, "GET, HEAD, POST")
+
+
+def test_a_body_is_demanded_only_where_something_in_it_is(document: dict[str, Any]) -> None:
+    """Of what is asked for, not of a change: one of nothing is a mistake."""
+    schemas, demanding = document["components"]["schemas"], []
+    for path, verb, how in operations(document):
+        body = how.get("requestBody", {})
+        for told in body.get("content", {}).values():
+            schema = told["schema"]
+            schema = schemas[schema["$ref"].rpartition("/")[2]] if "$ref" in schema else schema
+            if (
+                verb != "patch"
+                and body.get("required")
+                and not schema.get("required")
+                and not schema.get("oneOf")
+            ):
+                demanding.append(f"{verb} {path}")
+    assert demanding == []

@@ -1,4 +1,4 @@
-"""A new dialogue that begins before the old answer has ended."""
+"""A new dialogue that begins before the old answer has ended, and a question that did not reach the server."""
 
 from collections.abc import Iterator
 
@@ -7,6 +7,7 @@ from fastapi import FastAPI
 from playwright.sync_api import Browser, Page, expect
 from sqlmodel import col, select
 
+from app.accounts.access import SESSION_COOKIE
 from app.core.database import reading, transaction
 from app.jobs import service as jobs
 from app.jobs.models import Job, JobKind, JobState
@@ -40,7 +41,7 @@ def chats(app: FastAPI) -> list[Job]:
 
 # What a page keeps of the answers that it waits for, for the case that it is loaded again.
 PENDING = """count => Object.entries(sessionStorage).some(([name, kept]) =>
-    name.startsWith("chat-") && Object.keys(JSON.parse(kept).pending).length === count)"""
+    name.startsWith("chat-") && Object.values(JSON.parse(kept).pending).filter((asked) => asked.job).length === count)"""
 
 
 def wait_for_chats(app: FastAPI, page: Page, count: int, pending: int) -> None:
@@ -104,3 +105,22 @@ def test_a_new_dialogue_does_not_begin_with_the_old_ones_answer_and_a_failed_one
     (asked_again,) = chats(app)[4:]
     assert asked_again.payload["sides"] == base.payload["sides"]
     assert asked_again.payload["messages"] == base.payload["messages"]
+
+
+def test_a_question_that_met_a_session_that_was_over_waits_for_whoever_signs_in_again(
+    app: FastAPI, page: Page
+) -> None:
+    cookies = page.context.cookies()
+    page.context.clear_cookies(name=SESSION_COOKIE)
+    say(page, "How much is it?")
+    page.wait_for_url("**/login?next=/playground")
+    page.context.add_cookies([cookie for cookie in cookies if cookie["name"] == SESSION_COOKIE])  # type: ignore[misc]
+    page.goto(page.url.replace("/login?next=", ""))
+    expect(page.get_by_text("How much is it?", exact=True)).to_have_count(2)
+    expect(page.get_by_text("It did not reach the server.")).to_have_count(2)
+    assert chats(app) == []
+    for left in (1, 0):
+        page.get_by_role("button", name="Try again").first.click()
+        expect(page.get_by_role("button", name="Try again")).to_have_count(left)
+    page.wait_for_function(PENDING, arg=2)
+    assert [job.payload["messages"][-1]["content"] for job in chats(app)] == ["How much is it?"] * 2

@@ -111,7 +111,7 @@ def test_on_a_phone_values_are_not_pushed_out_by_long_names_of_runs(
 def test_one_run_or_five_are_refused_in_words(engineer: Person, asked: str) -> None:
     page = engineer.browser.get(f"/runs/compare?{asked}")
     assert page.status_code == 422
-    assert "Choose two to 4 runs to compare." in visible_text(page.text)
+    assert "Choose 2 to 4 runs to compare." in visible_text(page.text)
 
 
 @pytest.mark.usefixtures("two_runs")

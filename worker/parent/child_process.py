@@ -15,7 +15,7 @@ from app.line_process import LineProcess
 
 _END: Final[dict[str, Any]] = {"event": "__end__"}
 _LAST_WORDS_SECONDS: Final = 2.0
-_END_SECONDS: Final = 30.0
+END_SECONDS: Final = 30.0
 
 
 @dataclass
@@ -94,7 +94,7 @@ class ChildProcess:
 
     def exit_code(self) -> int:
         """Its exit code once the stream has ended; negative is the signal that killed it."""
-        code = self._process.wait(_END_SECONDS)
+        code = self._process.wait(END_SECONDS)
         return self._process.kill() if code is None else code
 
     def close(self) -> None:

@@ -31,6 +31,7 @@ AGAIN: Final = N_(
     "The process was killed (signal %(signal)s), and not by the system for want of memory. Another attempt goes on, once, from the newest "
     "checkpoint if there is one."
 )
+CHAT_DIED: Final = N_("The chat process ended unexpectedly; ask again to start a new one.")
 HANGS: Final = N_(
     "The job hangs: none of its processes has computed, read or written anything for %(minutes)d minutes. The log says where they stood, "
     "if they could still tell."
@@ -41,6 +42,8 @@ HANGS_AGAIN: Final = N_(
 )
 
 _WORDS: Final = Words(MEMORY, KILLED, FROM_OUTSIDE, AGAIN, CRASHED, RAN_OUT)
+# Whoever asks again has it begun again: nothing else is to be said of an end that was no want of memory.
+_OF_CHAT: Final = replace(_WORDS, outside=CHAT_DIED, crashed=CHAT_DIED)
 _OF_TRAINING: Final = replace(
     _WORDS, memory=TRAINING_MEMORY, perhaps_memory=TRAINING_KILLED, refused=TRAINING_RAN_OUT
 )
@@ -56,6 +59,15 @@ def judge_exit(code: int, kind: JobKind, *, for_memory: bool | None, printed: st
     if code >= 0:
         return Exit(Failure.of(FailureCode.DIED, DIED, code=code))
     return judge(-code, words, for_memory=for_memory)
+
+
+def judge_chat_exit(code: int, *, for_memory: bool | None, printed: str) -> Failure:
+    """The same of a chat process, whatever its exit code."""
+    if found := refused_memory(code, _OF_CHAT, printed):
+        return found.failure
+    if code >= 0:
+        return Failure.of(FailureCode.DIED, CHAT_DIED)
+    return judge(-code, _OF_CHAT, for_memory=for_memory).failure
 
 
 def hanging(seconds: float) -> Exit:

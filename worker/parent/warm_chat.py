@@ -10,13 +10,17 @@ import time
 import uuid
 from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import IO, Any, Final
+from typing import Any, Final
 
 from app.files import CODE_FOLDER
 from app.jobs.events import Ending, EventKind
 from app.line_process import LineProcess
 from app.playground.work import ChatRequest
 from app.sentences import N_, Failure, FailureCode, Sentence, SentenceError
+from worker.memory_kills import MemoryKills
+from worker.parent.child_process import END_SECONDS
+from worker.parent.exits import CHAT_DIED, judge_chat_exit
+from worker.parent.overheard import Overheard
 
 COMMAND = (sys.executable, "-m", "worker.work.evaluation.chat")
 IDLE_TIMEOUT_SECONDS = 600.0
@@ -29,7 +33,6 @@ TICK: Final = "tick"
 _TAKEN_OVER: Final = "taken over"
 _Events = queue.SimpleQueue[dict[str, Any]]
 
-DIED = N_("The chat process ended unexpectedly; ask again to start a new one.")
 STALLED = N_("The chat process did not answer for %(seconds)d seconds and was stopped; ask again.")
 CLOSED = N_("The chat is shutting down.")
 
@@ -62,6 +65,22 @@ class _Request:
             return self.reader
 
 
+class _Process:
+    """The chat process, with what tells why it ended."""
+
+    def __init__(self, command: Sequence[str]) -> None:
+        self._kills, self._overheard = MemoryKills.now(), Overheard()
+        self.lines = LineProcess(command, folder=CODE_FOLDER, log=self._overheard.mouth)
+        self._overheard.listen()
+
+    def why_it_ended(self) -> Failure:
+        """By itself; one that still runs is judged as one that died, as only its owner ends it then."""
+        code = self.lines.exit_code
+        if code is None:
+            return Failure.of(FailureCode.DIED, CHAT_DIED)
+        return judge_chat_exit(code, for_memory=self._kills.one_came(), printed=self._overheard.last_words())
+
+
 class WarmChat:
     """Owns one chat process. Requests of several threads are queued by the process and routed back by id."""
 
@@ -71,14 +90,12 @@ class WarmChat:
         *,
         idle_timeout_seconds: float = IDLE_TIMEOUT_SECONDS,
         stall_timeout_seconds: float = STALL_TIMEOUT_SECONDS,
-        log: IO[bytes] | None = None,
     ) -> None:
         self._command = tuple(command)
         self._idle_timeout_seconds = idle_timeout_seconds
         self._stall_timeout_seconds = stall_timeout_seconds
-        self._stderr = log
         self._lock = threading.Lock()
-        self._process: LineProcess | None = None
+        self._process: _Process | None = None
         self._waiting: dict[str, _Request] = {}
         self._last_event = time.monotonic()
         self._idle_timer: threading.Timer | None = None
@@ -122,7 +139,7 @@ class WarmChat:
     def process_id(self) -> int | None:
         """Of the running process; None while there is none."""
         process = self._process
-        return process.pid if process is not None and process.is_running else None
+        return process.lines.pid if process is not None and process.lines.is_running else None
 
     def _ask(self, request: ChatRequest) -> tuple[_Request, _Events]:
         """Send it, or attach to the one under way."""
@@ -136,31 +153,32 @@ class WarmChat:
                     return known, known.attach()
             self._stop_idle_timer()
             self._last_event = time.monotonic()
-            if self._process is not None and not self._process.is_running:
-                self._stop_process(Failure.of(FailureCode.DIED, DIED))
+            if self._process is not None and not self._process.lines.is_running:
+                self._stop_process(self._process.why_it_ended())
             if self._process is None:
                 self._process = self._start()
             # Known before it is sent: an answer may come at once.
             self._waiting[asked.id] = asked
-            if not _write(self._process, request.of(asked.id).to_json()):
-                self._stop_process(Failure.of(FailureCode.DIED, DIED))
+            if not _write(self._process.lines, request.of(asked.id).to_json()):
+                self._stop_process(self._process.why_it_ended())
             return asked, asked.reader
 
-    def _start(self) -> LineProcess:
-        process = LineProcess(self._command, folder=CODE_FOLDER, log=self._stderr)
+    def _start(self) -> _Process:
+        process = _Process(self._command)
         threading.Thread(target=self._route, args=(process,), daemon=True).start()
         return process
 
-    def _route(self, process: LineProcess) -> None:
+    def _route(self, process: _Process) -> None:
         """Hand each event to the request it belongs to, until the process ends."""
-        for event in process.messages():
+        for event in process.lines.messages():
             self._last_event = time.monotonic()
             waiting = self._waiting.get(str(event.get("id")))
             if waiting is not None:
                 waiting.tell(event)
+        process.lines.wait(END_SECONDS)
         with self._lock:
             if self._process is process:
-                self._stop_process(Failure.of(FailureCode.DIED, DIED))
+                self._stop_process(process.why_it_ended())
 
     def _next(self, asked: _Request, reader: _Events, tick_seconds: float | None) -> dict[str, Any]:
         """The next event. Silence counts for the process as a whole: a request may wait behind another."""
@@ -184,7 +202,7 @@ class WarmChat:
                 return  # somebody else reads it now
             self._waiting.pop(asked.id, None)
             if cancel and self._process is not None:
-                _write(self._process, {"cancel": asked.id})
+                _write(self._process.lines, {"cancel": asked.id})
             if not self._waiting and not self._closed and self._process is not None:
                 self._stop_idle_timer()
                 self._idle_timer = threading.Timer(self._idle_timeout_seconds, self._stop_when_idle)
@@ -194,7 +212,7 @@ class WarmChat:
     def _stop_when_idle(self) -> None:
         with self._lock:
             if not self._waiting:
-                self._stop_process(Failure.of(FailureCode.DIED, DIED))
+                self._stop_process(Failure.of(FailureCode.DIED, CHAT_DIED))
 
     def _stop_idle_timer(self) -> None:
         if self._idle_timer is not None:
@@ -206,8 +224,8 @@ class WarmChat:
         process, self._process = self._process, None
         if process is None:
             return
-        process.hang_up(STOP_GRACE_SECONDS)
-        process.close()
+        process.lines.hang_up(STOP_GRACE_SECONDS)
+        process.lines.close()
         for asked in self._waiting.values():
             asked.tell(_failed(asked.key, reason))
 

@@ -6,7 +6,7 @@ from typing import Final
 from app.accounts.who import Who
 from app.core.database import utc_now
 from app.core.errors import Conflict, ErrorDetail, Invalid
-from app.core.i18n import say
+from app.core.i18n import gap, say
 from app.runs.preflight.documents import Accepted, LookedAt, PreflightRecord
 from app.runs.preflight.items import Item, Level, Name
 from app.sentences import N_
@@ -85,7 +85,7 @@ def refuse(
         code=WARNINGS,
         details=details,
         names=", ".join(dict.fromkeys(one.name.value for one in left)),
-        first=" ".join(say(one) for one in (left[0].sentence, left[0].helps) if one),
+        first=gap().join(say(one) for one in (left[0].sentence, left[0].helps) if one),
     )
 
 

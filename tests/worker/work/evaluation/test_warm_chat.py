@@ -1,5 +1,6 @@
 """The parent's side of the warm chat against a stand-in process: no model, only the protocol's edges."""
 
+import re
 import subprocess
 import sys
 import threading
@@ -13,12 +14,13 @@ import pytest
 
 from app.files import CODE_FOLDER
 from app.playground.work import ChatRequest
-from app.sentences import SentenceError
+from app.sentences import FailureCode, SentenceError
 from tests.support.processes import runs
 from tests.support.said import said
+from worker.memory_kills import MemoryKills
 from worker.parent.warm_chat import TICK, WarmChat
 
-# Answers each request with one delta and a done; the message "die" ends it, "hang" is never answered.
+# Answers each request with one delta and a done; the messages "die", "kill" and "want" (of memory) end it, "hang" is never answered.
 STAND_IN = """
 import json, sys
 for line in sys.stdin:
@@ -28,6 +30,12 @@ for line in sys.stdin:
     text = request["messages"][0]["content"]
     if text == "die":
         sys.exit(1)
+    if text == "want":
+        from tests.support.no_memory import abort_for_memory
+        abort_for_memory()
+    if text == "kill":
+        import os
+        os.kill(os.getpid(), 9)
     if text == "hang":
         continue
     if text == "wait":
@@ -74,6 +82,35 @@ def test_a_process_that_dies_fails_its_request_and_is_started_anew() -> None:
     with WarmChat(COMMAND) as chat:
         assert ask(chat, "die") == ["failed"]
         assert ask(chat, "hello") == ["delta", "done"]
+
+
+def test_a_process_that_gets_no_memory_says_that_and_what_to_do(capfd: pytest.CaptureFixture[str]) -> None:
+    with WarmChat(COMMAND) as chat:
+        (event,) = chat.stream(request("want"))
+        assert event["code"] == FailureCode.OUT_OF_MEMORY
+        assert re.match(
+            r"The memory ran out \(.*memory allocation of \d+ bytes failed\)\. This machine has", said(event)
+        )
+        assert "try again when less runs beside it" in said(event)
+        assert ask(chat, "hello") == ["delta", "done"]
+    assert "bytes failed" in capfd.readouterr().err, "and what it printed stands where the worker prints"
+
+
+@pytest.mark.parametrize(
+    ("one_came", "begins"),
+    [
+        (True, "The machine's memory ran out, and the system killed the process (signal SIGKILL)"),
+        (None, "The process was killed (signal SIGKILL). Often that is the machine's memory running out"),
+        (False, "The chat process ended unexpectedly; ask again"),
+    ],
+)
+def test_a_killed_process_names_the_memory_where_that_was_or_may_be_the_reason(
+    monkeypatch: pytest.MonkeyPatch, one_came: bool | None, begins: str
+) -> None:
+    monkeypatch.setattr(MemoryKills, "one_came", lambda _: one_came)
+    with WarmChat(COMMAND) as chat:
+        (event,) = chat.stream(request("kill"))
+        assert said(event).startswith(begins)
 
 
 def test_a_process_that_is_silent_too_long_is_stopped() -> None:
