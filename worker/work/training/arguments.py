@@ -11,6 +11,8 @@ from app.recipes.config import TrainingConfig
 from app.recipes.estimates import warm_up_steps
 from app.sentences import N_
 from worker.work.protocol import log
+from worker.work.training.forward import LossPass
+from worker.work.training.lanes import batches_together
 
 ALL_WARM_UP: Final = N_(
     "All %(steps)d steps that the time budget leaves are warm-up, for which %(warm)d are set: the learning rate never gets to its value. "
@@ -22,18 +24,18 @@ def training_arguments(
     config: TrainingConfig,
     output_dir: Path,
     device: torch.device,
+    loss_pass: LossPass,
     *,
     evaluate: bool,
     resumed: bool,
-    together: int = 1,
 ) -> TrainingArguments:
-    """Our fields in transformers' words, of a run whose loader brings so many of a step's batches `together`. Precision is the model's
-    own: autocast stays off."""
+    """Our fields in transformers' words, as its loop sees batches that go through `loss_pass`. Precision is the model's own: autocast
+    stays off."""
     return TrainingArguments(
         output_dir=str(output_dir),
         per_device_train_batch_size=config.per_device_train_batch_size,
         per_device_eval_batch_size=config.per_device_eval_batch_size,
-        gradient_accumulation_steps=config.gradient_accumulation_steps // together,
+        gradient_accumulation_steps=config.gradient_accumulation_steps // batches_together(loss_pass, config),
         num_train_epochs=config.num_train_epochs,
         max_steps=config.max_steps,
         learning_rate=config.learning_rate,

@@ -22,6 +22,7 @@ from worker.work.protocol import log
 from worker.work.training.data import ArraySamples, Batch, EpochLoader, on_device
 from worker.work.training.devices import weights_dtype
 from worker.work.training.forward import LossPass
+from worker.work.training.lanes import batches_together
 from worker.work.training.process_group import ProcessGroup
 
 PLAN: Final = "plan.json"
@@ -142,18 +143,16 @@ def tokens_per_second(
     samples: ArraySamples,
     config: TrainingConfig,
     group: ProcessGroup,
-    together: int,
     at_most: float,
 ) -> float:
-    """Speed of forward and back on the run's first batches, in about `at_most` seconds; of all processes together. `loss_pass` takes
-    so many batches `together`.
+    """Speed of forward and back on the run's first batches, in about `at_most` seconds; of all processes together.
 
     It leaves no gradient behind, and random numbers as they were.
     """
     model.train()
     device = next(model.parameters()).device
     random, random_there = torch.get_rng_state(), _state_of(device)
-    at_once = min(together, _MEASURED_BATCHES)
+    at_once = min(batches_together(loss_pass, config), _MEASURED_BATCHES)
     loader = EpochLoader(samples, config.per_device_train_batch_size * at_once, config.seed)
     batches = [on_device(batch, device) for batch in islice(loader, _MEASURED_BATCHES // at_once)]
     passes: list[Measured] = []

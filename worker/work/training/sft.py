@@ -35,7 +35,7 @@ from worker.work.training.data import ArraySamples, LabelProof
 from worker.work.training.devices import begin_here, give_back_freed_memory, training_device
 from worker.work.training.forward import FinePass, ProvenPass
 from worker.work.training.identity import identity
-from worker.work.training.lanes import batches_together, in_lanes
+from worker.work.training.lanes import in_lanes
 from worker.work.training.liger import require_kernels_for, require_liger_on
 from worker.work.training.mixing import load_mixture, order_of, what_is_mixed, write_drawn
 from worker.work.training.model import load_base_model
@@ -110,25 +110,17 @@ def train(
     chosen = tried_pass(model, trial, config, dtype, device, emit, pieces_before(job, kept, before), group)
     proven = ProvenPass(FinePass(chosen, model, dtype, device), proof)
     loss_pass = in_lanes(proven, model, config, device, train_samples.lengths(), control.raise_if_cancelled)
-    together = batches_together(loss_pass, config)
 
     emit(EventKind.PHASE, phase=Phase.TRAINING)
-    measure = partial(tokens_per_second, loss_pass, model, train_samples, config, group, together)
+    measure = partial(tokens_per_second, loss_pass, model, train_samples, config, group)
     plan = kept or plan_onward(before, resume, config, len(train_samples))
     plan = plan or plan_for(arrays, config, dtype, measure, emit)
     plan = keep_plan(plan.model_copy(update={"pieces": pieces_of(chosen)}), output_dir, group)
     proof.forget()
-    measured = len(eval_samples) > 0
+    planned, measured, resumed = within(config, plan), len(eval_samples) > 0, resume is not None
     trainer = SftTrainer(
         model=model,
-        args=training_arguments(
-            within(config, plan),
-            output_dir,
-            device,
-            evaluate=measured,
-            resumed=resume is not None,
-            together=together,
-        ),
+        args=training_arguments(planned, output_dir, device, loss_pass, evaluate=measured, resumed=resumed),
         config=config,
         loss_pass=loss_pass,
         proof=proof,
@@ -139,10 +131,9 @@ def train(
         identity=identity(config, job, arrays.hash),
         group=group,
         mixture=mixture,
-        order=order_of(mixture, within(config, plan)),
+        order=order_of(mixture, planned),
         earlier=Path(job.resume_from) if job.resume_from else None,
         goes_on=is_of_another_run(resume, job),
-        together=together,
     )
     train_loss = go_through(trainer, job, resume, dtype, control)
     return finish(trainer, reached, plan, train_loss, job, mixture, output_dir) if group.leads else None

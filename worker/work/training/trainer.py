@@ -41,6 +41,7 @@ from worker.work.training.data import (
 )
 from worker.work.training.forward import LossPass
 from worker.work.training.identity import Identity, is_same
+from worker.work.training.lanes import batches_together
 from worker.work.training.mixing import begins_to_count
 from worker.work.training.process_group import ProcessGroup
 from worker.work.training.weights import load_state, weights_of
@@ -87,14 +88,13 @@ class SftTrainer(Trainer):
         order: Order | None = None,
         earlier: Path | None = None,
         goes_on: bool = False,
-        together: int = 1,
     ) -> None:
-        """`together`: how many of a step's batches `loss_pass` takes at once, as `args` were made for."""
         # Where there are more GPUs, transformers would share each batch among them by itself.
         args._n_gpu = min(1, args.n_gpu)
         super().__init__(model=model, args=args, train_dataset=train_samples, eval_dataset=eval_samples)
         self.pop_callback(PrinterCallback)
-        self.config, self.loss_pass, self.proof, self.together = config, loss_pass, proof, together
+        self.config, self.loss_pass, self.proof = config, loss_pass, proof
+        self.together = batches_together(loss_pass, config)
         self.emit, self.job, self.group = emit, control, group
         self.adapted, self.train_samples, self.eval_samples = model, train_samples, eval_samples
         # What was held out of the second dataset is measured beside, and decides nothing.

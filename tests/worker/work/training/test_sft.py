@@ -101,31 +101,6 @@ def test_a_run_tells_what_it_does_and_its_numbers_are_the_plain_models(
     assert Path(emit.of("checkpoint")[-1]["path"]).is_dir()
 
 
-def test_lanes_that_share_all_batches_of_a_step_train_as_one_that_takes_them_in_turns(
-    job_input: JobInput, small_model: Path, tmp_path: Path, control: Control
-) -> None:
-    # The last step of an epoch has one batch, and that one conversation.
-    job = job_input(
-        lengths=[24, 17, 31, 20, 26, 15, 22, 19, 28],
-        base=small_model,
-        gradient_accumulation_steps=3,
-        max_steps=5,
-        eval_steps=2,
-    )
-    found = []
-    for threads in (1, 2):
-        torch.set_num_threads(threads)
-        emit = Recorder()
-        result = train(job, tmp_path / str(threads), emit, control)
-        found.append((losses(emit), [event["eval_loss"] for event in emit.of("eval")], result))
-    (alone, measured, one), (shared, measured_too, other) = found
-    assert list(alone) == list(shared) == [1, 2, 3, 4, 5]
-    assert list(shared.values()) == pytest.approx(list(alone.values()), rel=1e-4)
-    assert measured_too == pytest.approx(measured, rel=1e-4)
-    same = ("steps", "tokens", "trained_tokens", "labels_hash", "labels_seen", "adapter_step")
-    assert {key: one[key] for key in same} == {key: other[key] for key in same}
-
-
 @pytest.mark.parametrize(
     ("save_steps", "threads", "changes"),
     [

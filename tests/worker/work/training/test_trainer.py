@@ -19,7 +19,7 @@ CPU = torch.device("cpu")
 
 def warm_up(folder: Path, steps: int = 100, emit: Recorder | None = None, **changes: Any) -> float:
     config = TrainingConfig(**changes)
-    args = training_arguments(config, folder, CPU, evaluate=False, resumed=False)
+    args = training_arguments(config, folder, CPU, torch.sum, evaluate=False, resumed=False)
     set_warm_up(args, config, steps, emit or Recorder())
     return args.get_warmup_steps(steps)
 
@@ -85,3 +85,34 @@ def test_the_held_out_loss_is_the_same_for_any_batch_size(
         train({**job, "base_model_path": str(small_model)}, tmp_path / str(size), emit, control)
         measured.append([event["eval_loss"] for event in emit.of("eval")])
     assert measured[0] == pytest.approx(measured[1], rel=1e-5)
+
+
+def test_lanes_that_share_all_batches_of_a_step_train_as_one_that_takes_them_in_turns(
+    job_input: JobInput, small_model: Path, tmp_path: Path, control: Control
+) -> None:
+    # The last step of an epoch has one batch, and that one conversation.
+    job = job_input(
+        lengths=[24, 17, 31, 20, 26, 15, 22, 19, 28],
+        base=small_model,
+        gradient_accumulation_steps=3,
+        max_steps=5,
+        eval_steps=2,
+    )
+    found = []
+    for threads in (1, 2):
+        torch.set_num_threads(threads)
+        emit = Recorder()
+        result = train(job, tmp_path / str(threads), emit, control)
+        found.append(
+            (
+                {event["step"]: event["loss"] for event in emit.of("metric")},
+                [event["eval_loss"] for event in emit.of("eval")],
+                result,
+            )
+        )
+    (alone, measured, one), (shared, measured_too, other) = found
+    assert list(alone) == list(shared) == [1, 2, 3, 4, 5]
+    assert list(shared.values()) == pytest.approx(list(alone.values()), rel=1e-4)
+    assert measured_too == pytest.approx(measured, rel=1e-4)
+    same = ("steps", "tokens", "trained_tokens", "labels_hash", "labels_seen", "adapter_step")
+    assert {key: one[key] for key in same} == {key: other[key] for key in same}
