@@ -24,7 +24,7 @@ from app.sentences import N_
 from app.versions.changes import Changes, changes_of
 from app.versions.service import require_version
 
-MOST: Final = 4
+MOST_COMPARED: Final = 4
 
 
 @dataclass(frozen=True)
@@ -59,8 +59,8 @@ def _minus(one: float | None, other: float | None) -> float | None:
 def require_runs(session: Session, run_ids: Sequence[int]) -> list[Run]:
     """The runs, each once, in the order asked for. Raises Invalid for too few or too many, NotFound for a missing one."""
     chosen = list(dict.fromkeys(run_ids))
-    if not 2 <= len(chosen) <= MOST:
-        raise Invalid(N_("Choose 2 to %(most)d runs to compare."), field="run", most=MOST)
+    if not 2 <= len(chosen) <= MOST_COMPARED:
+        raise Invalid(N_("Choose 2 to %(most)d runs to compare."), field="run", most=MOST_COMPARED)
     return [require_run(session, run_id) for run_id in chosen]
 
 

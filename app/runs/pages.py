@@ -25,6 +25,7 @@ from app.runs.artifacts import artifacts
 from app.runs.beginning_words import against_earlier, beginning_words
 from app.runs.changes import RECIPE_TITLES, changes_of, telling
 from app.runs.checkpoint_pages import checkpoints_context
+from app.runs.comparing import MOST_COMPARED
 from app.runs.curves import read_curves
 from app.runs.device import ThisMachine
 from app.runs.diagnosis import changed_fields, diagnose_run, new_run_address
@@ -133,6 +134,7 @@ def list_page(
         "offset": offset,
         "page_size": PAGE_SIZE,
         "total": service.count_runs(session, version_id=version),
+        "most_compared": MOST_COMPARED,
     }
     return render(request, "runs/_table.html" if is_htmx(request) else "runs/list.html", context)
 

@@ -10,7 +10,7 @@ from app.core.database import transaction
 from app.core.storage import Storage
 from tests.support.live import signed_in
 from tests.support.people import Person
-from tests.support.training import make_model, make_run, make_version
+from tests.support.training import make_model, make_run, make_run_like, make_version
 
 pytestmark = [pytest.mark.browser, pytest.mark.usefixtures("silent_bell")]
 
@@ -53,6 +53,24 @@ def test_the_focus_stays_on_a_row_while_the_list_asks_again(
     page.evaluate("() => { document.getElementById('runs').dataset.old = 'yes'; }")
     expect(page.locator("#runs:not([data-old])")).to_have_count(1)
     expect(link).to_be_focused()
+
+
+def test_comparing_with_too_few_ticks_says_how_many_it_takes(
+    app: FastAPI, page: Page, url: str, storage: Storage
+) -> None:
+    with transaction(app.state.engine) as session:
+        run, _job = make_run(session, storage)
+        make_run_like(session, run.id or 0)
+    page.goto(f"{url}/runs")
+    compare = page.get_by_role("button", name="Compare ticked runs")
+    boxes = page.locator(".compare-box")
+    for box in range(2):
+        compare.click()
+        expect(page.locator(".toast").first).to_contain_text("Choose 2 to")
+        expect(page).to_have_url(f"{url}/runs")
+        boxes.nth(box).check()
+    compare.click()
+    page.wait_for_url("**/runs/compare?run=*&run=*")
 
 
 def test_a_version_is_not_offered_to_be_mixed_in_with_itself(
