@@ -52,7 +52,7 @@ def test_a_run_is_diagnosed_its_answers_are_shown_and_it_is_compared(
     compared = live.run("compare", "--run", "1", "--run", "2")
     assert "lora_dropout 0.05 0.1" in " ".join(compared.stdout.split())
     assert "/runs/compare?run=1&run=2" in compared.stderr
-    assert "two to 4 runs" in live.run("compare", "--run", "1").error
+    assert "2 to 4 runs" in live.run("compare", "--run", "1").error
 
 
 def _failed(app: FastAPI, storage: Storage) -> None:
