@@ -109,20 +109,22 @@ def advice_taken(client: StudioClient, body: dict[str, Any], wanted: list[str]) 
     changes: dict[str, Any] = body["changes"]
     advice = {one.field: one for one in client.plan_run(body).advice}
     for name in wanted:
-        if name == _ALL:
-            continue
-        if name in changes:
-            raise CommandFailed(
-                _("%(key)s is given by --set and by --take. Keep one of them.") % {"key": name}
-            )
-        if name not in advice:
+        if name != _ALL and name not in changes and name not in advice:
             there = ", ".join(advice) or "–"
             raise CommandFailed(
                 _("--take: there is no advice on %(key)s for this run. There is on: %(names)s.")
                 % {"key": name, "names": there}
             )
+    # What is advised for one reason belongs together: a larger batch, and fewer of them for a step.
+    reasons = {advice[name].why for name in wanted if name in advice}
+    asked_for = {*wanted, *(one.field for one in advice.values() if one.why in reasons)}
+    for name in sorted(asked_for & changes.keys()):
+        raise CommandFailed(_("%(key)s is given by --set and by --take. Keep one of them.") % {"key": name})
+    left_alone = {one.why for one in advice.values() if one.field in changes}
     taken = [
-        one for one in advice.values() if one.field in wanted or (_ALL in wanted and one.field not in changes)
+        one
+        for one in advice.values()
+        if one.field in asked_for or (_ALL in wanted and one.why not in left_alone)
     ]
     for one in taken:
         say(_("Taken: %(change)s. %(why)s") % {"change": f"{one.field}={one.value}", "why": one.why})

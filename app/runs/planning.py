@@ -130,12 +130,18 @@ def plan_of(
         if facts
         else None,
         memory,
-        [one for one in advise(estimate, config, situation) if one.field not in choice.locked],
+        _to_take(advise(estimate, config, situation), choice.locked),
         notes=fitted.notes,
         warnings=fitted.warnings,
         mix=epoch.mix,
         held_out=version.validation_count,
     )
+
+
+def _to_take(advice: list[Advice], locked: Collection[str]) -> list[Advice]:
+    """Without what cannot be taken whole: pieces for one reason belong together."""
+    reasons = [one.sentence for one in advice if one.field in locked]
+    return [one for one in advice if one.sentence not in reasons]
 
 
 def _tokens(epoch: EpochPlan, estimate: Estimate, check: MaskCheck | None) -> Tokens | None:

@@ -73,7 +73,7 @@
     if (button) {
       const taken = button.matches("[data-take-all]")
         ? form.querySelectorAll(".advice [data-set-field]")
-        : [button];
+        : (button.closest(".advice")?.querySelectorAll("[data-set-field]") ?? [button]);
       for (const { dataset } of taken) form.elements[dataset.setField].value = dataset.setValue;
       // One change is enough: the plan is asked for once, with all that was taken.
       form.elements[taken[0].dataset.setField].dispatchEvent(new Event("change", { bubbles: true }));

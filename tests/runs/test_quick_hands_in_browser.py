@@ -8,6 +8,9 @@ from playwright.sync_api import Browser, Page, Route, expect
 
 from app.core.database import transaction
 from app.core.storage import Storage
+from app.recipes.advice import Advice
+from app.runs import planning
+from app.sentences import Sentence
 from tests.support.live import signed_in
 from tests.support.people import Person
 from tests.support.training import make_model, make_run, make_run_like, make_version
@@ -71,6 +74,26 @@ def test_comparing_with_too_few_ticks_says_how_many_it_takes(
         boxes.nth(box).check()
     compare.click()
     page.wait_for_url("**/runs/compare?run=*&run=*")
+
+
+def test_what_is_advised_for_one_reason_is_taken_by_one_click(
+    app: FastAPI, page: Page, url: str, storage: Storage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reason, rule = Sentence("Both belong together."), Sentence("Rule: together.")
+    together = [
+        Advice("per_device_train_batch_size", "2", reason, rule),
+        Advice("gradient_accumulation_steps", "8", reason, rule),
+    ]
+    monkeypatch.setattr(planning, "advise", lambda *_: [*together, Advice("lora_r", "8", rule, rule)])
+    with transaction(app.state.engine) as session:
+        make_version(session, storage)
+        make_model(session)
+    page.goto(f"{url}/runs/new?version=1&model=1")
+    expect(page.locator(".advice")).to_have_count(2)
+    page.get_by_role("button", name="Set per_device_train_batch_size to 2").click()
+    expect(page.locator("#field-per_device_train_batch_size")).to_have_value("2")
+    expect(page.locator("#field-gradient_accumulation_steps")).to_have_value("8")
+    expect(page.locator("#field-lora_r")).to_have_value("")
 
 
 def test_a_version_is_not_offered_to_be_mixed_in_with_itself(
