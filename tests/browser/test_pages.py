@@ -24,6 +24,7 @@ PAGES: Final = {
     "archived datasets": "/datasets?archived=true",
     "download": "/datasets/{dataset}/versions/1/download",
     "conversation": "/conversations/{conversation}",
+    "mask preview": "/conversations/{conversation}/mask",
     "help on masking": "/help/masking",
     "base models": "/base-models",
     "runs": "/runs",

@@ -2,14 +2,13 @@
 
 import random
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.faults.hanging import hang
 from tests.faults.outages import fill_disk, lose_both_servers
-from tests.faults.places import OnSmallDisk, on_servers, on_small_disk, ready_check
+from tests.faults.places import OnServers, OnSmallDisk, on_servers, on_small_disk, ready_check
 from tests.faults.scenarios import freeze_worker, kill_child
 from tests.faults.together import hand_over_curriculum
 from worker.memory_kills import MemoryKills
@@ -17,11 +16,18 @@ from worker.memory_kills import MemoryKills
 pytestmark = [pytest.mark.model, pytest.mark.timeout(300)]
 
 
+# Making one ready takes as long as a fault.
 @pytest.fixture(scope="module")
 def embedded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[OnSmallDisk, dict[str, Any]]]:
-    """Making one ready takes as long as a fault."""
     folder = tmp_path_factory.mktemp("embedded")
     with on_small_disk(folder) as studio:
+        yield studio, ready_check(studio, folder)
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[OnServers, dict[str, Any]]]:
+    folder = tmp_path_factory.mktemp("shared")
+    with on_servers(folder) as studio:
         yield studio, ready_check(studio, folder)
 
 
@@ -63,17 +69,19 @@ def test_a_full_disk_ends_nothing_but_what_needs_it_and_leaves_nothing_half_writ
 
 
 @pytest.mark.servers
-def test_a_run_outlives_lost_messages_and_the_end_of_redis_and_postgresql(tmp_path: Path) -> None:
-    with on_servers(tmp_path) as studio:
-        (told,) = lose_both_servers(studio, ready_check(studio, tmp_path), random.Random(1))
-        assert told.is_sound
-        assert told.state == "succeeded"
+def test_a_run_outlives_lost_messages_and_the_end_of_redis_and_postgresql(
+    shared: tuple[OnServers, dict[str, Any]],
+) -> None:
+    (told,) = lose_both_servers(*shared, random.Random(1))
+    assert told.is_sound
+    assert told.state == "succeeded"
 
 
 @pytest.mark.servers
 @pytest.mark.timeout(600)
-def test_a_curriculum_that_goes_from_worker_to_worker_is_the_undisturbed_one(tmp_path: Path) -> None:
-    with on_servers(tmp_path) as studio:
-        told = hand_over_curriculum(studio, ready_check(studio, tmp_path), random.Random(1))
-        assert all(one.is_sound for one in told)
-        assert {one.state for one in told} == {"succeeded"}
+def test_a_curriculum_that_goes_from_worker_to_worker_is_the_undisturbed_one(
+    shared: tuple[OnServers, dict[str, Any]],
+) -> None:
+    told = hand_over_curriculum(*shared, random.Random(1))
+    assert all(one.is_sound for one in told)
+    assert {one.state for one in told} == {"succeeded"}

@@ -118,7 +118,7 @@ def test_every_setting_renders_anew_without_a_page_load(
     expect(page.locator(".token-cut-line")).to_have_count(0)
     page.select_option("#field-base_model", label="Plain")
     expect(page.locator(".mask-line--template")).to_have_count(0)
-    page.get_by_role("button", name="Train turn 2").click()
+    page.get_by_role("button", name="Trained: turn 2").click()
     expect(page.locator("#flag-1")).to_have_text("Context only")
     expect(page.locator("#flag-1")).to_be_focused()
     page.locator("#follow-1").click()
