@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import BrowserContext, ConsoleMessage, Page, Response, WebError
+from playwright.sync_api import BrowserContext, ConsoleMessage, Page, Response, ViewportSize, WebError
 
 WIDTHS: Final = {"desktop": (1280, 900), "phone": (390, 844)}
 _FAILED_LOAD: Final = "Failed to load resource"
@@ -13,6 +13,14 @@ _IS_OVER: Final = "htmx:afterRequest"
 _LEFT: Final = "htmx:sendAbort"
 # Preloading style sheets, axe breaks the page's own policy, and asks for addresses that do not exist.
 _AXE: Final = {"resultTypes": ["violations"], "preload": False}
+
+# A4 within its margins, in pixels of style sheets.
+_PAPER: Final[ViewportSize] = {"width": 718, "height": 1000}
+_CUT_OFF: Final = """() => [...document.querySelectorAll("main *")]
+    .filter((element) => element.tagName !== "SELECT" && element.checkVisibility()
+        && /auto|scroll/.test(getComputedStyle(element).overflow)
+        && (element.scrollHeight > element.clientHeight + 2 || element.scrollWidth > element.clientWidth + 2))
+    .map((element) => "cut off on paper: " + element.outerHTML.slice(0, 160))"""
 
 
 @dataclass
@@ -55,7 +63,7 @@ class Watch:
 
 
 def assert_accessible(page: Page) -> None:
-    """Axe finds nothing and nothing is wider than the window: on a desktop and a phone, light and dark."""
+    """Axe finds nothing and nothing is wider than the window: on a desktop and a phone, light and dark. On paper no frame scrolls."""
     found: list[str] = []
     for name, (width, height) in WIDTHS.items():
         page.set_viewport_size({"width": width, "height": height})
@@ -63,8 +71,11 @@ def assert_accessible(page: Page) -> None:
         for scheme in ("light", "dark"):
             page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
             found += [f"{name}, {scheme}: {text}" for text in _violations(page)]
+    page.set_viewport_size(_PAPER)
+    page.emulate_media(color_scheme="light", media="print")
+    found += page.evaluate(_CUT_OFF)
     page.set_viewport_size({"width": 1280, "height": 900})
-    page.emulate_media(color_scheme="light")
+    page.emulate_media(media="screen")
     assert not found, f"{page.url}:\n" + "\n".join(found)
 
 

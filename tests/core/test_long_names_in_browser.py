@@ -1,4 +1,4 @@
-"""Names as long as they may be, with no place to break, leave every page as wide as a phone is."""
+"""Names as long as they may be, with no place to break, leave every page as wide as a phone is, and are read on a tablet."""
 
 import json
 from itertools import chain
@@ -17,10 +17,18 @@ from tests.support.people import Person, make_person
 from tests.support.training import ENGINEER, SUITES, make_check
 
 pytestmark = [pytest.mark.browser, pytest.mark.usefixtures("silent_bell")]
+# Text of which a line has room for a few letters at most, so that it stands there letter below letter.
+SQUEEZED = """() => [...document.querySelectorAll("main *")].filter((element) => {
+    const own = [...element.childNodes].filter((node) => node.nodeType === Node.TEXT_NODE).map((node) => node.data.trim()).join("");
+    const { width, height } = element.getBoundingClientRect();
+    const letter = parseFloat(getComputedStyle(element).fontSize);
+    return own.length > 20 && width < 3 * letter && height > 6 * letter
+        && element.checkVisibility() && !element.closest(".visually-hidden");
+}).map((element) => element.outerHTML.slice(0, 120))"""
 UNBROKEN, CHINESE = "VeryLongUnbrokenName" * 4, "华东区第三季度销售对话（含异议处理与报价谈判）" * 3
 
 
-def test_names_that_never_break_make_no_page_wider_than_a_phone(
+def test_names_that_never_break_make_no_page_wider_than_a_phone_and_are_read_on_a_tablet(
     app: FastAPI, browser: Browser, url: str, admin: Person, storage: Storage
 ) -> None:
     for name in (UNBROKEN[:60], CHINESE[:60]):
@@ -36,7 +44,7 @@ def test_names_that_never_break_make_no_page_wider_than_a_phone(
     line = json.dumps({**said, "stage": CHINESE[:40], "product": UNBROKEN[:40], "tags": [UNBROKEN[:40]]})
     file = {"file": (f"{UNBROKEN}.jsonl", line.encode())}
     assert admin.api.post(f"/api/v1/datasets/{dataset}/imports", files=file).json()["accepted"] == 1
-    wide = {}
+    wide, squeezed = {}, {}
     with signed_in(browser, url, admin) as context:
         page = context.new_page()
         page.set_viewport_size({"width": 390, "height": 844})
@@ -49,8 +57,15 @@ def test_names_that_never_break_make_no_page_wider_than_a_phone(
             page.goto(url + path)
             if (width := page.evaluate("document.documentElement.scrollWidth")) > 390:
                 wide[path] = width
+            # As narrow as tables still have columns; a tablet upright, and on its side.
+            for tablet in (660, 820, 1024):
+                page.set_viewport_size({"width": tablet, "height": 900})
+                if found := page.evaluate(SQUEEZED):
+                    squeezed[path, tablet] = found
+            page.set_viewport_size({"width": 390, "height": 844})
         # The role beside a long name is still to be read.
         page.set_viewport_size({"width": 1280, "height": 900})
         page.goto(f"{url}/people")
         assert page.eval_on_selector("td select", "one => one.offsetWidth") > 120
     assert wide == {}
+    assert squeezed == {}
