@@ -199,6 +199,8 @@ def _watch_it_live(page: Page, studio: Studio) -> None:
     expect(page.locator('[data-live="step"]')).to_have_text(str(STEPS))
     files = page.locator("#run-results")
     expect(files.get_by_role("row").filter(has_text="adapter_model.safetensors")).to_be_visible()
+    expect(page.locator("#run-about")).to_contain_text("Computed on")
+    expect(page.locator("#lineage").get_by_role("link", name="Adapter")).to_be_visible()
     page.get_by_text("Values as a table").click()
     values = page.locator("#curve-values tbody").get_by_role("rowheader")
     # Held-out loss is measured before the first step too.
