@@ -88,6 +88,7 @@ def test_what_asks_for_a_part_of_an_answer_does_not_hand_that_down_to_the_forms_
         f"{path.relative_to(TEMPLATES)}: {tag}"
         for path in TEMPLATES.rglob("*.html")
         for tag in re.findall(r"<[^<]*hx-select=[^<]*>", path.read_text(encoding="utf-8"))
-        if 'hx-disinherit="hx-select"' not in tag
+        if set(re.findall(r"hx-select(?:-oob)?(?==)", tag))
+        - {name for names in re.findall(r'hx-disinherit="([^"]*)"', tag) for name in names.split()}
     ]
     assert handing_down == []
