@@ -46,7 +46,7 @@ HEADINGS_IN_CHINESE: Final = {
 # Words of English that belong to Chinese pages too: names of products, formats, fields and units.
 KEPT: Final = re.compile(
     r"^(SFT|Studio|SmolLM2|Instruct|EN|LoRA|QLoRA|TRL|PEFT|OpenAI|ShareGPT|Alpaca|CSV|Parquet|JSON|Lines|API|REST"
-    r"|LLaMA|Factory|Axolotl|messages|zip|CI|GPU|Hugging|Face|Hub|Qwen|Jinja|SHA|Shift|Enter|Esc|Tab|Home|End|Page|Up|Down|token|tokens|epoch|NaN|abc|Alpha|Dropout)$",
+    r"|LLaMA|Factory|Axolotl|messages|zip|CI|ID|GPU|Hugging|Face|Hub|Qwen|Jinja|SHA|Shift|Enter|Esc|Tab|Home|End|Page|Up|Down|token|tokens|epoch|NaN|abc|Alpha|Dropout)$",
     re.IGNORECASE,
 )
 # Names of the seeded data set, its conversations and of the accounts.
