@@ -32,6 +32,9 @@ Better = Literal["higher", "lower"]
 # The run's own, and that of an evaluation.
 HELD_OUT_LOSS: Final = "held_out_loss"
 EVALUATED_LOSS: Final = "evaluated_held_out_loss"
+# Between which a share of something lies, and how much better or worse an answer is.
+SHARE: Final = (0.0, 1.0)
+EFFECT: Final = (-1.0, 1.0)
 # What `--against` holds where nothing else is named.
 HEADLINES: Final = (HELD_OUT_LOSS, "checks")
 _SCORES: Final[Mapping[str, str]] = {
@@ -60,7 +63,8 @@ class Metric:
     """One number. `base` is the base model's, measured the same way; `better` the good direction, None where there is none.
 
     `suite` is the one it was measured on, if any. Two whose `measured_on` differ were measured on other data and cannot be
-    compared. `label` is English for the catalogues, or a suite's own words in the reader's language.
+    compared. `label` is English for the catalogues, or a suite's own words in the reader's language. `span` are the lowest and the
+    highest value that it can have, where it has both.
     """
 
     name: str
@@ -70,6 +74,7 @@ class Metric:
     base: float | None = None
     suite: str | None = None
     measured_on: str = ""
+    span: tuple[float, float] | None = None
 
     @property
     def short(self) -> str:
@@ -192,7 +197,11 @@ def _perplexity(loss: float) -> float:
 
 def _of_check(check: MaskCheck) -> Iterator[Metric]:
     yield Metric(
-        "mask_check.passed", N_("Mask check is green (1) or red (0)"), float(bool(check.passed)), "higher"
+        "mask_check.passed",
+        N_("Mask check is green (1) or red (0)"),
+        float(bool(check.passed)),
+        "higher",
+        span=SHARE,
     )
     if report := check.report:
         for name, (label, better) in _COUNTS.items():
@@ -207,32 +216,39 @@ def _of_evaluation(session: Session, evaluation_id: int, summary: EvaluationSumm
     suite, cases = evaluation.suite_name, _cases_hash(evaluation)
 
     def metric(
-        name: str, label: str, value: float, better: Better | None = "higher", base: float | None = None
+        name: str,
+        label: str,
+        value: float,
+        better: Better | None = "higher",
+        base: float | None = None,
+        span: tuple[float, float] | None = None,
     ) -> Metric:
-        return Metric(f"{suite}.{name}", label, value, better, base, suite, cases)
+        return Metric(f"{suite}.{name}", label, value, better, base, suite, cases, span)
 
     base, tuned = summary.base, summary.tuned
     if (share := _share(tuned)) is not None:
-        yield metric("checks", N_("Share of checks passed"), share, base=_share(base))
+        yield metric("checks", N_("Share of checks passed"), share, base=_share(base), span=SHARE)
         yield metric("checks_passed", N_("Checks passed"), tuned.checks_passed, base=base.checks_passed)
     if tuned.scores.mean is not None:
-        yield metric("score", N_("Mean score"), tuned.scores.mean, base=base.scores.mean)
+        yield metric("score", N_("Mean score"), tuned.scores.mean, base=base.scores.mean, span=SHARE)
         for dimension in DIMENSIONS:
             value = getattr(tuned.scores, dimension)
-            yield metric(dimension, _SCORES[dimension], value, base=getattr(base.scores, dimension))
+            yield metric(
+                dimension, _SCORES[dimension], value, base=getattr(base.scores, dimension), span=SHARE
+            )
     if summary.retention and summary.retention.value is not None:
         yield metric("retention", N_("General ability kept"), summary.retention.value)
     if verdict := summary.verdict:
         yield metric("cases", N_("Cases"), verdict.cases, None)
         yield metric("wins", N_("Cases better"), verdict.wins)
         yield metric("losses", N_("Cases worse"), verdict.losses, "lower")
-        yield metric("effect", N_("Mean effect, −1 to 1"), verdict.effect)
+        yield metric("effect", N_("Mean effect, −1 to 1"), verdict.effect, span=EFFECT)
         if verdict.low is not None:
-            yield metric("effect_low", N_("Mean effect, lower end of its interval"), verdict.low)
+            yield metric("effect_low", N_("Mean effect, lower end of its interval"), verdict.low, span=EFFECT)
         yield metric("cut", N_("Answers cut at the limit"), verdict.cut_after, "lower", verdict.cut_before)
     content = parse_suite(evaluation.suite, suite)
     for name, check in named_checks(content, answers(session, evaluation_id)).items():
-        yield metric(f"check.{name}", check.title, check.tuned, base=check.base)
+        yield metric(f"check.{name}", check.title, check.tuned, base=check.base, span=SHARE)
 
 
 def _share(side: SideSummary) -> float | None:

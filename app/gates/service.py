@@ -12,7 +12,7 @@ from app.core.errors import Conflict, Invalid
 from app.core.i18n import gettext, say
 from app.evaluations.service import list_evaluations
 from app.gates.limits import BASE, GateRequest, Limit
-from app.gates.metrics import EVALUATED_LOSS, HELD_OUT_LOSS, Metric, Metrics, read_metrics
+from app.gates.metrics import EVALUATED_LOSS, HELD_OUT_LOSS, SHARE, Metric, Metrics, read_metrics
 from app.gates.schemas import CriterionOut, GateOut, LeftOutOut, Rule, figure
 from app.jobs.models import JobState
 from app.runs.models import Run
@@ -36,13 +36,16 @@ def judge(session: Session, run: Run, request: GateRequest) -> GateOut:
     metrics = _metrics_of(session, run)
     waiting = _still_judged(session, run)
     chosen = [(limit, _find(metrics, limit.metric, limit.rule, run, waiting)) for limit in request.limits]
+    for limit, metric in chosen:
+        _require_within(metric, limit.value, limit.rule)
     criteria = [_held(limit, metric) for limit, metric in chosen]
     left_out: list[LeftOutOut] = []
     if request.against is not None:
-        named = {
-            _find(metrics, name, "tolerance", run, waiting).name: allowed
-            for name, allowed in request.tolerances.items()
-        }
+        named: dict[str, float] = {}
+        for name, allowed in request.tolerances.items():
+            metric = _find(metrics, name, "tolerance", run, waiting)
+            _require_within(metric, allowed, "tolerance")
+            named[metric.name] = allowed
         compared, left_out = _compared(session, run, metrics, request.against, named, waiting)
         criteria += compared
     _require_judged(metrics, criteria, waiting)
@@ -124,6 +127,33 @@ def _find(metrics: Metrics, name: str, field: str, run: Run, waiting: set[str]) 
         run=run.id,
         name=name,
         known=known,
+    )
+
+
+def _require_within(metric: Metric, limit: float, field: str) -> None:
+    """Raises Invalid for a limit that the metric meets whatever it is, or never: most often percent where a share is meant."""
+    if metric.span is None or metric.span[0] <= limit <= metric.span[1]:
+        return
+    low, high = metric.span
+    if metric.span == SHARE and 1 < limit <= 100:
+        raise Invalid(
+            N_(
+                "%(field)s: %(metric)s lies between %(low)s and %(high)s, which %(limit)s does not. Is %(close)s meant?"
+            ),
+            field=field,
+            metric=metric.name,
+            low=figure(low),
+            high=figure(high),
+            limit=figure(limit),
+            close=figure(limit / 100),
+        )
+    raise Invalid(
+        N_("%(field)s: %(metric)s lies between %(low)s and %(high)s, which %(limit)s does not."),
+        field=field,
+        metric=metric.name,
+        low=figure(low),
+        high=figure(high),
+        limit=figure(limit),
     )
 
 

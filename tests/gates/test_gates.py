@@ -117,6 +117,13 @@ WRONG: tuple[tuple[dict[str, Any], str, str], ...] = (
     ({"tolerance": "held_out_loss=1"}, "tolerance", "Name that with against"),
     ({"against": "base", "tolerance": "checks=-1"}, "tolerance", "at least 0"),
     ({"against": "base", "tolerance": "nothing=1"}, "tolerance", "has no metric “nothing”"),
+    # Met by every run, or by none: percent where a share is meant.
+    ({"min": "sales-en.checks=80"}, "min", "between 0 and 1, which 80 does not. Is 0.8 meant?"),
+    ({"max": "sales-en.check.no-banned-promises=5"}, "max", "Is 0.05 meant?"),
+    ({"max": "sales-en.safety=1000"}, "max", "between 0 and 1, which 1,000 does not."),
+    ({"min": "sales-en.effect=-3"}, "min", "between -1 and 1"),
+    ({"min": "mask_check.passed=2"}, "min", "between 0 and 1"),
+    ({"against": "base", "tolerance": "checks=5"}, "tolerance", "Is 0.05 meant?"),
     ({}, "min", "Nothing is asked"),
     ({"min": ["steps=1"] * (MOST_LIMITS + 1)}, "min", "entries"),
 )
