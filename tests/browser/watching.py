@@ -14,6 +14,8 @@ _LEFT: Final = "htmx:sendAbort"
 # Preloading style sheets, axe breaks the page's own policy, and asks for addresses that do not exist.
 _AXE: Final = {"resultTypes": ["violations"], "preload": False}
 
+# As narrow as tables still have columns, and on its side, where the menu takes of its width.
+_TABLETS: Final = (660, 1024)
 # A4 within its margins, in pixels of style sheets.
 _PAPER: Final[ViewportSize] = {"width": 718, "height": 1000}
 _CUT_OFF: Final = """() => [...document.querySelectorAll("main *")]
@@ -63,7 +65,8 @@ class Watch:
 
 
 def assert_accessible(page: Page) -> None:
-    """Axe finds nothing and nothing is wider than the window: on a desktop and a phone, light and dark. On paper no frame scrolls."""
+    """Axe finds nothing and nothing is wider than the window: on a desktop and a phone, light and dark. On a tablet nothing is wider
+    either, and on paper no frame scrolls."""
     found: list[str] = []
     for name, (width, height) in WIDTHS.items():
         page.set_viewport_size({"width": width, "height": height})
@@ -71,6 +74,9 @@ def assert_accessible(page: Page) -> None:
         for scheme in ("light", "dark"):
             page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
             found += [f"{name}, {scheme}: {text}" for text in _violations(page)]
+    for width in _TABLETS:
+        page.set_viewport_size({"width": width, "height": 1000})
+        found += _overflow(page, f"{width} pixels")
     page.set_viewport_size(_PAPER)
     page.emulate_media(color_scheme="light", media="print")
     found += page.evaluate(_CUT_OFF)

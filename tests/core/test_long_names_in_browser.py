@@ -56,10 +56,12 @@ def test_names_that_never_break_make_no_page_wider_than_a_phone_and_are_read_on_
         ):
             page.goto(url + path)
             if (width := page.evaluate("document.documentElement.scrollWidth")) > 390:
-                wide[path] = width
+                wide[path, 390] = width
             # As narrow as tables still have columns; a tablet upright, and on its side.
             for tablet in (660, 820, 1024):
                 page.set_viewport_size({"width": tablet, "height": 900})
+                if (width := page.evaluate("document.documentElement.scrollWidth")) > tablet:
+                    wide[path, tablet] = width
                 if found := page.evaluate(SQUEEZED):
                     squeezed[path, tablet] = found
             page.set_viewport_size({"width": 390, "height": 844})
