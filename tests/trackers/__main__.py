@@ -11,7 +11,8 @@ import json
 import os
 import sys
 import tempfile
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterable
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
@@ -39,6 +40,8 @@ FIGURES = {
     "tokens_per_second": "train/tokens_per_second",
     "memory_bytes": "system/memory_bytes",
 }
+# By kind of event, the field and the figure's name in the tracker.
+NAMED: dict[str, dict[str, str]] = {"metric": FIGURES, "eval": {"eval_loss": "eval/loss"}}
 
 
 KILLED = "a run whose worker is killed"
@@ -273,25 +276,36 @@ def compare(studio: Studio, run: dict[str, Any], server: RealMlflow, wrong: list
 
 
 def compare_figures(studio: Studio, run: dict[str, Any], found: dict[str, Any], wrong: list[str]) -> int:
-    """Every figure of every event, once, at its step."""
-    wanted: dict[str, list[list[float]]] = {}
-    for event in studio.events(run["job"]["id"]):
-        named = (
-            FIGURES
-            if event["kind"] == "metric"
-            else {"eval_loss": "eval/loss"}
-            if event["kind"] == "eval"
-            else {}
-        )
-        for key, name in named.items():
-            if event.get(key) is not None:
-                wanted.setdefault(name, []).append([event["step"], event[key]])
-    for name, points in wanted.items():
-        there = [[step, value] for step, value, _at in found["metrics"].get(name, [])]
-        # What an attempt repeats after a checkpoint is there twice.
-        if sorted(there) != sorted(points):
-            wrong.append(f"run {run['id']}: {name} has {len(there)} points, not {len(points)}, or others")
+    """Every figure that stands, at its step. One that a later attempt has taken back is there only where it was told before that."""
+    events = studio.events(run["job"]["id"])
+    ever = points_of(events)
+    for name, points in points_of(standing(events)).items():
+        there = Counter((step, value) for step, value, _at in found["metrics"].get(name, []))
+        if not (points <= there <= ever[name]):
+            wrong.append(
+                f"run {run['id']}: {name} has {there.total()} points, not {points.total()} to {ever[name].total()}, or others"
+            )
     return sum(len(points) for points in found["metrics"].values())
+
+
+def points_of(events: Iterable[dict[str, Any]]) -> dict[str, Counter[tuple[int, float]]]:
+    """By the figure's name in the tracker: step and value."""
+    points: dict[str, Counter[tuple[int, float]]] = {}
+    for event in events:
+        for key, name in NAMED.get(event["kind"], {}).items():
+            if event.get(key) is not None:
+                points.setdefault(name, Counter())[event["step"], event[key]] += 1
+    return points
+
+
+def standing(events: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Without the steps that an attempt told of beyond the checkpoint from which the next one went on."""
+    kept: list[dict[str, Any]] = []
+    for event in events:
+        if event["kind"] == "restored":
+            kept = [one for one in kept if one.get("step") is None or one["step"] <= event["step"]]
+        kept.append(event)
+    return kept
 
 
 if __name__ == "__main__":
