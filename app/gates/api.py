@@ -33,6 +33,7 @@ def list_metrics(session: Db, run_id: int) -> list[MetricOut]:
             value=one.value,
             base=one.base,
             better=one.better,
+            span=one.span,
             suite=one.suite,
         )
         for one in read_metrics(session, run).values()

@@ -11,13 +11,16 @@ Need = Literal["any", "all"]
 
 
 class MetricOut(BaseModel):
-    """A number of a run. `base` is the base model's, measured the same way; `better` is null where no direction is good."""
+    """A number of a run. `base` is the base model's, measured the same way; `better` is null where no direction is good; `span` are
+    the lowest and the highest value that it can have, null where it has not both. A limit beyond it is refused.
+    """
 
     name: str
     label: str
     value: float
     base: float | None
     better: Literal["higher", "lower"] | None
+    span: tuple[float, float] | None
     suite: str | None
 
 

@@ -10,7 +10,7 @@ from app.core.web import Db
 from app.gates.form import TypedLimits
 from app.gates.metrics import read_metrics
 from app.gates.pages import runs_with_weights
-from app.gates.schemas import Need
+from app.gates.schemas import Need, figure
 from app.gates.sweep_reports import told_of
 from app.gates.sweeps import judge_sweep
 from app.runs.sweeps.service import require_sweep, runs_of_sweep
@@ -39,5 +39,6 @@ def sweep_gate_page(
         "others": runs_with_weights(session),
         "query": request.url.query,
         "told_of": told_of,
+        "figure": figure,
     }
     return render(request, "gates/sweep.html", context)

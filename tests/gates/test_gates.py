@@ -87,6 +87,9 @@ def test_every_number_of_a_run_can_be_limited_and_is_listed(api: TestClient, eva
     assert (evaluated["value"], evaluated["base"]) == (2.0, 3.0)
     assert metrics["sales-en.checks"]["value"] > metrics["sales-en.checks"]["base"]
     assert metrics["sales-en.check.no-banned-promises"]["value"] == 1
+    assert metrics["sales-en.checks"]["span"] == [0, 1]
+    assert metrics["held_out_loss"]["span"] is None
+    assert all(one["span"][0] <= one["value"] <= one["span"][1] for one in metrics.values() if one["span"])
     exact = [f"{name}={one['value']!r}" for name, one in metrics.items()]
     assert _asked(api, min=exact, max=exact).json()["passed"]
     just_above = f"held_out_loss={metrics['held_out_loss']['value'] + 1e-6}"
