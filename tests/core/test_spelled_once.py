@@ -38,6 +38,10 @@ SPELLED_TWICE: Final[dict[tuple[str, str], str]] = {
         "app.runs.device.Device",
     ): "what a worker stores of a device for all runs, and what one process of a run has of it now",
     (
+        "app.gates.metrics.Metric",
+        "app.gates.schemas.MetricOut",
+    ): "what REST promises does not follow what a gate reads, and is in the reader's language",
+    (
         "app.imports.schemas.ImportOut",
         "app.interchange.report.ImportReport",
     ): "what REST promises does not follow how a file is counted",
