@@ -10,7 +10,7 @@ from tests.conversations.conftest import DIALOGUE, MakeConversation
 from tests.support.people import Person, problem_of, visible_text
 
 HTMX = {"HX-Request": "true"}
-NASTY = '<script>alert(1)</script>\n  {{ 7*7 }} <img src=x onerror=alert(1)> <b hx-get="/x">'
+NASTY = '<script>alert(1)</script>\n  {{ 111*111 }} <img src=x onerror=alert(1)> <b hx-get="/x">'
 
 
 def content_of(person: Person, number: int) -> list[str]:
@@ -235,9 +235,9 @@ def test_dialogue_text_is_text(reviewer: Person, make: MakeConversation) -> None
         assert "<script>alert" not in html
         assert "<img src=x" not in html
         assert "<b hx-get" not in html
-        assert "49" not in re.sub(r"<[^>]+>", "", html).replace("1949", "")
+        assert "12321" not in html
     assert stale.status_code == 409
-    assert "&lt;script&gt;alert(1)&lt;/script&gt;\n  {{ 7*7 }}" in re.sub("</?mark>", "", stale.text)
+    assert "&lt;script&gt;alert(1)&lt;/script&gt;\n  {{ 111*111 }}" in re.sub("</?mark>", "", stale.text)
     # A leading line break survives: browsers drop the first one after the tag.
     assert ">\n\n Hi</textarea>" in reviewer.browser.get(f"/conversations/{number}").text
 
