@@ -131,7 +131,7 @@ def _find(metrics: Metrics, name: str, field: str, run: Run, waiting: set[str]) 
 
 
 def _require_within(metric: Metric, limit: float, field: str) -> None:
-    """Raises Invalid for a limit that the metric meets whatever it is, or never: most often percent where a share is meant."""
+    """Raises Invalid for a limit beyond what the metric can be, which every run meets, or none: most often percent of a share."""
     if metric.span is None or metric.span[0] <= limit <= metric.span[1]:
         return
     low, high = metric.span
